@@ -1,0 +1,1 @@
+//! The launcher, the end-to-end tests and the benchmarks of goproxy-wasm.
