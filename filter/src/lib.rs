@@ -1,12 +1,15 @@
 //! The proxy-wasm plugin: adapters between the host and `goproxy-core`.
+//!
+//! What is decided is decided in the core; here host calls are made, and only here is `unsafe`.
 #![allow(missing_docs, reason = "the macro `proxy_wasm::main` makes an export without a docstring")]
 
-use proxy_wasm::traits::{Context, RootContext};
-
-struct Plugin;
-impl Context for Plugin {}
-impl RootContext for Plugin {}
+mod ffi;
+mod host;
+mod pairs;
+mod plugin;
+mod stream;
+mod worker;
 
 proxy_wasm::main! {{
-    proxy_wasm::set_root_context(|_| Box::new(Plugin));
+    proxy_wasm::set_root_context(|id| Box::new(plugin::Plugin::new(id)));
 }}

@@ -12,5 +12,30 @@
     )
 )]
 
+pub mod cache;
+mod callout;
+pub mod config;
+mod exchange;
+mod flight;
+mod gateway;
+pub mod goproxy;
+mod head;
+mod metrics;
+mod reply;
+mod store;
 #[cfg(test)]
 mod testing;
+mod text;
+mod time;
+mod upstream;
+mod verdict;
+
+pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome};
+pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
+pub use gateway::{Forward, Gateway, Step, StreamId};
+pub use head::RequestHead;
+pub use metrics::Counters;
+pub use reply::{Body, Fields, Reply};
+pub use store::Store;
+pub use text::ErrorType;
+pub use time::Timestamp;

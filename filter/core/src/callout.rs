@@ -1,0 +1,153 @@
+//! Requests that the host sends for the filter (HTTP callouts), and what became of them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Names a callout; never used twice by one [`Gateway`](crate::Gateway).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CalloutId(pub u32);
+
+/// A request that the host must send. It is always a GET without a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callout {
+    /// By which its outcome is told.
+    pub id: CalloutId,
+    /// What the host knows the upstream by: on Envoy a cluster.
+    pub target: Rc<str>,
+    /// The value of `:authority`.
+    pub authority: Rc<str>,
+    /// The value of `:path`.
+    pub path: String,
+    /// Headers beside the pseudo headers.
+    pub headers: Vec<(&'static str, Rc<str>)>,
+    /// To the end of the answer; never zero.
+    pub timeout: Duration,
+    /// A body above this many bytes need not be copied: [`AnswerBody::TooLarge`].
+    pub body_limit: usize,
+}
+
+/// What became of a callout.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CalloutOutcome {
+    /// The upstream answered.
+    Answer(Answer),
+    /// No connection, or none that lived until the head of an answer.
+    Unreachable,
+    /// The answer broke off.
+    Reset,
+    /// No whole answer in time.
+    Timeout,
+    /// The host has no such target: a mistake in its configuration.
+    UnknownTarget,
+}
+
+/// An upstream's answer to a callout.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// What counts of its head.
+    pub head: AnswerHead,
+    /// Its body.
+    pub body: AnswerBody,
+}
+
+/// An answer's body, unless it is too large to be copied.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is larger than [`Callout::body_limit`].
+    TooLarge,
+}
+
+impl Default for AnswerBody {
+    fn default() -> Self {
+        Self::Whole(Vec::new())
+    }
+}
+
+/// What counts of the head of an upstream's answer, to a callout or to a forwarded request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerHead {
+    /// `content-type`, as it came.
+    pub content_type: Option<Vec<u8>>,
+    /// `content-length`, where it is a number.
+    pub content_length: Option<u64>,
+    /// Whether `content-encoding` names anything but `identity`: it was not asked for.
+    pub encoded: bool,
+    /// `retry-after`, where it is printable and short.
+    pub retry_after: Option<Rc<str>>,
+    /// `cache-control`.
+    pub cache_control: crate::cache::UpstreamCacheControl,
+}
+
+impl AnswerHead {
+    /// Reads the fields that count; header names are in lower case, as the host gives them.
+    pub fn read<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+        let mut head = Self::default();
+        for (name, value) in fields {
+            match name {
+                b"content-type" => head.content_type = Some(value.to_vec()),
+                b"content-length" => head.content_length = number(value),
+                b"content-encoding" => head.encoded |= !value.trim_ascii().eq_ignore_ascii_case(b"identity"),
+                b"retry-after" => head.retry_after = short(value),
+                b"cache-control" => head.cache_control = head.cache_control.and(value),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    /// Whether the content type is one of those given, or of a `type/*` given as `type/`.
+    pub fn is_type(&self, types: &[&str]) -> bool {
+        let Some(value) = &self.content_type else { return false };
+        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        types.iter().any(|wanted| match wanted.strip_suffix('/') {
+            Some(_) => essence.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes())),
+            None => essence.eq_ignore_ascii_case(wanted.as_bytes()),
+        })
+    }
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+/// A value that may be handed on: at most 64 bytes of printable ASCII.
+fn short(value: &[u8]) -> Option<Rc<str>> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    fits.then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::test;
+
+    fn head(fields: &[(&str, &str)]) -> AnswerHead {
+        AnswerHead::read(fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+    }
+
+    #[test]
+    fn a_content_type_is_told_without_its_parameters() {
+        let html = head(&[("content-type", "Text/HTML; charset=utf-8")]);
+        assert!(html.is_type(&["text/"]) && html.is_type(&["text/html"]) && !html.is_type(&["application/json"]));
+        assert!(!head(&[]).is_type(&["text/"]));
+    }
+
+    #[test]
+    fn a_retry_after_that_cannot_be_handed_on_is_dropped() {
+        assert_eq!(head(&[("retry-after", "5")]).retry_after.as_deref(), Some("5"));
+        for bad in ["", "\u{e9}", "5\r\nx: y", &"9".repeat(65)] {
+            assert_eq!(head(&[("retry-after", bad)]).retry_after, None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_encoding_that_was_not_asked_for_is_seen() {
+        assert!(head(&[("content-encoding", "gzip")]).encoded);
+        assert!(!head(&[("content-encoding", "identity")]).encoded);
+    }
+}

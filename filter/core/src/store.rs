@@ -1,0 +1,93 @@
+//! What one VM holds, whatever is configured: the caches and the counts of each namespace.
+//!
+//! A VM may run several configurations: two listeners, or an old and a new one during an update. Those of one namespace
+//! share what is cached; a namespace that no configuration uses any more is dropped.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::rc::{Rc, Weak};
+
+use lru::LruCache;
+
+use crate::cache::MemoryCache;
+use crate::metrics::Counters;
+
+/// Of how many versions a namespace remembers where they live.
+const LOCATIONS: NonZeroUsize = match NonZeroUsize::new(8192) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// What one VM holds.
+#[derive(Default)]
+pub struct Store {
+    namespaces: HashMap<Box<str>, Weak<RefCell<Namespace>>>,
+}
+
+impl Store {
+    /// The namespace of that name, made if no configuration uses it yet, with `budget` bytes for its memory cache.
+    pub(crate) fn namespace(&mut self, name: &str, budget: usize) -> Rc<RefCell<Namespace>> {
+        self.namespaces.retain(|_, space| space.strong_count() > 0);
+        if let Some(space) = self.namespaces.get(name).and_then(Weak::upgrade) {
+            space.borrow_mut().memory.set_budget(budget);
+            return space;
+        }
+        let space = Rc::new(RefCell::new(Namespace::new(budget)));
+        self.namespaces.insert(name.into(), Rc::downgrade(&space));
+        space
+    }
+}
+
+/// What the configurations of one namespace share.
+pub(crate) struct Namespace {
+    pub(crate) memory: MemoryCache,
+    pub(crate) locations: LruCache<Box<str>, Location>,
+    pub(crate) counters: Counters,
+    /// The counts that the host was told.
+    pub(crate) told: Counters,
+}
+
+/// Where a version was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// The upstream's name.
+    pub(crate) upstream: Rc<str>,
+    /// Its `.mod` is too large for a callout.
+    pub(crate) oversized_mod: bool,
+}
+
+impl Namespace {
+    fn new(budget: usize) -> Self {
+        Self {
+            memory: MemoryCache::new(budget),
+            locations: LruCache::new(LOCATIONS),
+            counters: Counters::default(),
+            told: Counters::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::test;
+
+    #[test]
+    fn configurations_of_one_namespace_share_it_and_others_do_not() {
+        let mut store = Store::default();
+        let (a, b) = (store.namespace("x", 10), store.namespace("x", 20));
+        assert!(Rc::ptr_eq(&a, &b));
+        assert!(!Rc::ptr_eq(&a, &store.namespace("y", 10)));
+    }
+
+    #[test]
+    fn a_namespace_that_nobody_uses_is_dropped() {
+        let mut store = Store::default();
+        for number in 0..100 {
+            drop(store.namespace(&number.to_string(), 10));
+        }
+        let _kept = store.namespace("kept", 10);
+        assert_eq!(store.namespaces.len(), 1);
+    }
+}

@@ -1,0 +1,94 @@
+//! Which upstreams are asked for a module, and in which order.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::config::{self, Config, FallThrough, Freshness};
+use crate::goproxy::pattern::Pattern;
+
+/// An upstream as the host reaches it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Upstream {
+    pub(crate) name: Rc<str>,
+    pub(crate) target: Rc<str>,
+    pub(crate) authority: Rc<str>,
+    /// Base path without a trailing slash.
+    path: Box<str>,
+    pub(crate) timeout: Duration,
+}
+
+impl Upstream {
+    fn new(config: &config::Upstream) -> Self {
+        Self {
+            name: (*config.name).into(),
+            target: (*config.target).into(),
+            authority: (*config.authority).into(),
+            path: (*config.path).into(),
+            timeout: config.timeout,
+        }
+    }
+
+    /// The path to ask this upstream for an object.
+    pub(crate) fn path_of(&self, object: &str) -> String {
+        [&self.path, object].concat()
+    }
+}
+
+/// An upstream's place in a chain.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) upstream: Rc<Upstream>,
+    /// After which answers of the one before this one is asked.
+    pub(crate) on: FallThrough,
+}
+
+/// Upstreams in the order in which they are asked.
+pub(crate) type Chain = Rc<[Link]>;
+
+/// Where objects of one kind come from, and how long they are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) chain: Chain,
+    pub(crate) freshness: Freshness,
+}
+
+/// All routes and checksum databases of a configuration.
+pub(crate) struct Sources {
+    routes: Vec<(Vec<Pattern>, Source)>,
+    databases: Vec<(Box<str>, Source)>,
+}
+
+impl Sources {
+    pub(crate) fn new(config: &Config) -> Self {
+        let upstreams: Vec<Rc<Upstream>> = config.upstreams.iter().map(|one| Rc::new(Upstream::new(one))).collect();
+        let link = |link: &config::Link| {
+            // A configuration that was compiled has no dangling index.
+            let upstream = upstreams.get(link.upstream)?.clone();
+            Some(Link { upstream, on: link.on })
+        };
+        let route = |route: &config::Route| {
+            let chain = route.chain.iter().filter_map(link).collect();
+            (route.modules.clone(), Source { chain, freshness: route.freshness })
+        };
+        let database = |database: &config::Database| {
+            let upstream = Rc::new(Upstream::new(&database.upstream));
+            let chain = Rc::new([Link { upstream, on: FallThrough::NotFound }]);
+            ((*database.name).into(), Source { chain, freshness: config.freshness })
+        };
+        Self {
+            routes: config.routes.iter().map(route).collect(),
+            databases: config.sumdb.iter().map(database).collect(),
+        }
+    }
+
+    /// The first route whose patterns match the module.
+    pub(crate) fn of_module(&self, module: &str) -> Option<&Source> {
+        let matches = |(patterns, _): &&(Vec<Pattern>, Source)| patterns.iter().any(|one| one.matches(module));
+        self.routes.iter().find(matches).map(|(_, source)| source)
+    }
+
+    /// The checksum database of that name, if it is configured.
+    pub(crate) fn of_database(&self, name: &str) -> Option<&Source> {
+        self.databases.iter().find(|(known, _)| **known == *name).map(|(_, source)| source)
+    }
+}

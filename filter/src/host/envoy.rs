@@ -1,0 +1,108 @@
+//! Envoy: how it is told where a request goes, and how it tells what became of one.
+
+use goproxy_core::{Answer, AnswerBody, AnswerHead, Callout, CalloutOutcome, Forward, MadeBy};
+
+use crate::ffi::{self, Buffer, HostError, Map};
+use crate::pairs;
+
+/// The route of a forwarded request takes its cluster from this field (`cluster_header`).
+pub(crate) const UPSTREAM_FIELD: &str = "x-goproxy-upstream";
+/// Fields by which the filter and its own host configuration speak; a client's copy is removed.
+const OWN_FIELDS: [&str; 2] = [UPSTREAM_FIELD, "x-goproxy-cache-key"];
+/// Fields of the client that go on with a forwarded request.
+const KEPT_FIELDS: [&[u8]; 4] = [b":method", b":scheme", b"x-request-id", b"traceparent"];
+/// Envoy's router puts this on every answer that an upstream gave, and on none that it made itself.
+const UPSTREAM_TIME: &[u8] = b"x-envoy-upstream-service-time";
+
+/// Puts what goes upstream in place of all that the client sent, in one call: each change of a request's header makes
+/// Envoy choose the route anew.
+pub(crate) fn forward(client: &[(&[u8], &[u8])], forward: &Forward) -> Result<(), HostError> {
+    let kept = client.iter().filter(|(name, _)| KEPT_FIELDS.contains(name));
+    let kept = kept.filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, *value)));
+    let own = [
+        (":authority", forward.authority.as_bytes()),
+        (":path", forward.path.as_bytes()),
+        ("user-agent", forward.user_agent.as_bytes()),
+        (UPSTREAM_FIELD, forward.target.as_bytes()),
+    ];
+    ffi::replace_map(Map::RequestHeaders, &pairs::encode(kept.chain(own)))
+}
+
+/// A request that is not ours goes on untouched, but for what could choose a route of ours.
+pub(crate) fn disarm(client: &[(&[u8], &[u8])]) -> Result<(), HostError> {
+    for name in OWN_FIELDS {
+        if client.iter().any(|(known, _)| *known == name.as_bytes()) {
+            ffi::remove_field(Map::RequestHeaders, name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends a callout for the root context that is active, and gives the token that its answer will carry.
+pub(crate) fn dispatch(callout: &Callout) -> Result<u32, CalloutOutcome> {
+    let mut fields = vec![
+        (":method", "GET"),
+        (":path", callout.path.as_str()),
+        (":authority", &*callout.authority),
+    ];
+    fields.extend(callout.headers.iter().map(|(name, value)| (*name, &**value)));
+    let sent = proxy_wasm::hostcalls::dispatch_http_call(&callout.target, fields, None, vec![], callout.timeout);
+    sent.map_err(|status| match status {
+        proxy_wasm::types::Status::BadArgument => CalloutOutcome::UnknownTarget,
+        // Too many pending requests, or no host in the cluster.
+        _ => CalloutOutcome::Unreachable,
+    })
+}
+
+/// Reads what became of a callout; `fields` and `size` are what the callback was given.
+pub(crate) fn outcome(fields: usize, size: usize, body_limit: usize) -> CalloutOutcome {
+    // No header: a reset, or the cluster was changed meanwhile. There is no map then.
+    if fields == 0 {
+        return CalloutOutcome::Reset;
+    }
+    let Ok(map) = ffi::map(Map::CalloutResponseHeaders) else { return CalloutOutcome::Reset };
+    let fields = pairs::decode(&map);
+    let status = status(&fields);
+    if !fields.iter().any(|(name, _)| *name == UPSTREAM_TIME) {
+        match status {
+            504 => return CalloutOutcome::Timeout,
+            503 => return CalloutOutcome::Unreachable,
+            _ => {}
+        }
+    }
+    let head = AnswerHead::read(fields.iter().copied());
+    let body = match size {
+        0 => AnswerBody::Whole(Vec::new()),
+        _ if size > body_limit => AnswerBody::TooLarge,
+        _ => match ffi::buffer(Buffer::CalloutResponseBody, size) {
+            Ok(bytes) => AnswerBody::Whole(bytes),
+            Err(_) => return CalloutOutcome::Reset,
+        },
+    };
+    CalloutOutcome::Answer(Answer { status, head, body })
+}
+
+/// The `:status` of an answer; 0 if it has none.
+pub(crate) fn status(fields: &[(&[u8], &[u8])]) -> u16 {
+    let value = fields.iter().find(|(name, _)| *name == b":status").map(|(_, value)| *value);
+    value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or_default()
+}
+
+/// Who made the answer to a forwarded request. Only an error is worth the question.
+pub(crate) fn made_by(status: u16) -> MadeBy {
+    if !matches!(status, 503 | 504) {
+        return MadeBy::Upstream;
+    }
+    // <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details>
+    match ffi::property("response\0code_details").as_deref() {
+        Ok(b"via_upstream") | Err(_) => MadeBy::Upstream,
+        Ok(_) if status == 504 => MadeBy::HostAfterTimeout,
+        Ok(_) => MadeBy::HostUnreachable,
+    }
+}
+
+/// The name of the plugin, the default namespace.
+pub(crate) fn plugin_name() -> String {
+    let name = ffi::property("plugin_name").unwrap_or_default();
+    String::from_utf8(name).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "goproxy".to_owned())
+}

@@ -1,0 +1,3 @@
+//! What differs between hosts. There is one host so far.
+
+pub(crate) mod envoy;

@@ -1,0 +1,250 @@
+//! The root context: one configuration at work in one worker. It owns every callout; streams wait.
+//!
+//! The pattern was measured on Envoy 1.40. A callout that a stream sends dies with the stream; one that the root context
+//! sends does not. A stream's callback makes the root context the active one through the SDK's own export
+//! `proxy_on_queue_ready`, with a queue number that no queue has. That works from a stream's callback only, since the
+//! SDK borrows its table of root contexts for it, and that is why the SDK's version is pinned.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use goproxy_core::config::Config;
+use goproxy_core::{Callout, CalloutId, Gateway, Reply, Step, StreamId, Timestamp};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::ffi::{self, Buffer, HostError, Map};
+use crate::host::envoy;
+use crate::pairs;
+use crate::stream::Stream;
+use crate::worker::{self, OwnQueue};
+
+/// "Send what is to be sent": no queue of the host has this number.
+const START: u32 = u32::MAX;
+/// Streams answered in one call of the VM. Each answer nests the host's stack deeper, and about 300 kill the VM.
+const BATCH: usize = 32;
+/// Pauses and deadlines are seen this late at most; a shorter period costs processor time in every idle worker.
+const TICK_MILLIS: u32 = 100;
+
+unsafe extern "C" {
+    fn proxy_on_queue_ready(context: u32, queue: u32);
+}
+
+/// The root context.
+pub(crate) struct Plugin {
+    id: u32,
+    work: Option<Rc<Work>>,
+}
+
+/// A configuration at work: shared by the root context and its streams.
+pub(crate) struct Work {
+    root: u32,
+    gateway: RefCell<Gateway>,
+    /// The host's token of each callout, and how much of its body is wanted.
+    tokens: RefCell<HashMap<u32, (CalloutId, usize)>>,
+    queue: OnceCell<Option<OwnQueue>>,
+    told_of_unknown_target: Cell<bool>,
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    pub(crate) const fn new(id: u32) -> Self {
+        Self { id, work: None }
+    }
+
+    fn configure(&self) -> Result<Gateway, String> {
+        const MAX_CONFIGURATION: usize = 1 << 20;
+        let bytes = ffi::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION + 1)
+            .map_err(|error| format!("the host gives no configuration: {error:?}"))?;
+        let config = Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
+        proxy_wasm::set_log_level(log_level(&config));
+        Ok(Gateway::new(&config, &worker::store()))
+    }
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, fields: usize, size: usize, _trailers: usize) {
+        if let Some(work) = &self.work {
+            work.on_callout(token, fields, size);
+            work.pump();
+        }
+    }
+}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match self.configure() {
+            Ok(gateway) => {
+                self.work = Some(Rc::new(Work::new(self.id, gateway)));
+                true
+            }
+            Err(error) => {
+                for line in error.lines() {
+                    log::error!("configuration refused: {line}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        if let Some(work) = &self.work {
+            if queue != START {
+                work.drain_queue();
+            }
+            work.pump();
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(work) = &self.work {
+            let now = now();
+            work.gateway.borrow_mut().on_tick(now);
+            work.pump();
+            let counts = work.gateway.borrow_mut().take_counts();
+            worker::add_to_counters(counts.into_iter());
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        if let Some(work) = &self.work {
+            work.wake_up();
+        }
+        Some(Box::new(Stream::new(id, self.work.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+// === impl Work ===
+
+impl Work {
+    fn new(root: u32, gateway: Gateway) -> Self {
+        Self {
+            root,
+            gateway: RefCell::new(gateway),
+            tokens: RefCell::default(),
+            queue: OnceCell::new(),
+            told_of_unknown_target: Cell::new(false),
+        }
+    }
+
+    pub(crate) const fn gateway(&self) -> &RefCell<Gateway> {
+        &self.gateway
+    }
+
+    /// Called by a stream's callback: sends what is to be sent, as the root context. The effective context may be
+    /// another one afterwards.
+    pub(crate) fn start(&self) {
+        // SAFETY: the SDK's export, called as the host calls it; the SDK's table of root contexts is not borrowed in a
+        // stream's callback.
+        unsafe { proxy_on_queue_ready(self.root, START) }
+    }
+
+    /// The first request of a worker brings it to life: the main thread's VM, which never sees one, stays idle.
+    fn wake_up(&self) {
+        self.queue.get_or_init(|| {
+            if let Err(error) = ffi::set_tick_period(TICK_MILLIS) {
+                log::error!("the host gives no ticks, so deadlines are not kept: {error:?}");
+            }
+            OwnQueue::open()
+        });
+    }
+
+    fn drain_queue(&self) {
+        if let Some(Some(queue)) = self.queue.get() {
+            queue.drain();
+        }
+    }
+
+    fn on_callout(&self, token: u32, fields: usize, size: usize) {
+        let Some((call, body_limit)) = self.tokens.borrow_mut().remove(&token) else { return };
+        let outcome = envoy::outcome(fields, size, body_limit);
+        self.gateway.borrow_mut().on_callout(call, outcome, now());
+    }
+
+    /// Sends callouts and answers streams; once in every callback of the root context, at its end.
+    fn pump(&self) {
+        let now = now();
+        // No borrow is held over a host call.
+        while let Some(callout) = self.next_callout(now) {
+            self.send(&callout, now);
+        }
+        for _ in 0..BATCH {
+            let Some((StreamId(stream), step)) = self.next_step(now) else { break };
+            // The context of a stream that the host has destroyed is refused, and the one before stays in force.
+            if ffi::set_effective_context(stream).is_err() {
+                self.gateway.borrow_mut().on_closed(StreamId(stream));
+            } else if let Err(error) = answer(step) {
+                log::error!("cannot answer a waiting request: {error:?}");
+            }
+        }
+        if self.gateway.borrow().has_work()
+            && let Some(Some(queue)) = self.queue.get()
+        {
+            queue.wake();
+        }
+    }
+
+    fn next_callout(&self, now: Timestamp) -> Option<Callout> {
+        self.gateway.borrow_mut().next_callout(now)
+    }
+
+    fn next_step(&self, now: Timestamp) -> Option<(StreamId, Step)> {
+        self.gateway.borrow_mut().next_step(now)
+    }
+
+    fn send(&self, callout: &Callout, now: Timestamp) {
+        match envoy::dispatch(callout) {
+            Ok(token) => {
+                self.tokens.borrow_mut().insert(token, (callout.id, callout.body_limit));
+            }
+            Err(outcome) => {
+                if outcome == goproxy_core::CalloutOutcome::UnknownTarget && !self.told_of_unknown_target.replace(true) {
+                    log::error!("the host has no cluster {:?}, which the configuration names", callout.target);
+                }
+                self.gateway.borrow_mut().on_callout(callout.id, outcome, now);
+            }
+        }
+    }
+}
+
+/// What a stream that waited gets. Its context is effective.
+fn answer(step: Step) -> Result<(), HostError> {
+    match step {
+        Step::Reply(reply) => send_reply(&reply),
+        Step::Forward(forward) => {
+            let map = ffi::map(Map::RequestHeaders)?;
+            envoy::forward(&pairs::decode(&map), &forward)?;
+            ffi::continue_request()
+        }
+        Step::Pass | Step::Wait => Ok(()),
+    }
+}
+
+/// Answers the stream whose context is effective.
+pub(crate) fn send_reply(reply: &Reply) -> Result<(), HostError> {
+    let fields = reply.fields.iter().map(|(name, value)| (*name, value.as_bytes()));
+    ffi::send_local_response(reply.status, &pairs::encode(fields), reply.body.as_bytes())
+}
+
+/// The time. A host without a clock gives the epoch: then nothing gets old.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(ffi::now().unwrap_or_default() / 1_000_000)
+}
+
+fn log_level(config: &Config) -> proxy_wasm::types::LogLevel {
+    use goproxy_core::config::LogLevel;
+    use proxy_wasm::types::LogLevel as Host;
+    match config.log_level {
+        LogLevel::Trace => Host::Trace,
+        LogLevel::Debug => Host::Debug,
+        LogLevel::Info => Host::Info,
+        LogLevel::Warn => Host::Warn,
+        LogLevel::Error => Host::Error,
+    }
+}
