@@ -12,5 +12,7 @@
     )
 )]
 
+pub mod config;
+
 #[cfg(test)]
 mod testing;
