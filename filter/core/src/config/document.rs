@@ -1,0 +1,180 @@
+//! The types that mirror the JSON: field by field, with the documentation that the JSON Schema carries.
+
+use super::authority::{Authority, HostRule};
+use super::error::Problems;
+use super::json::Node;
+use super::read::{At, Read, mismatch, object};
+use super::span::{ImmutableAge, MemorySize, Moment, MutableAge, ObjectSize, Timeout};
+use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
+use super::{FallThrough, HostKind, LogLevel};
+use crate::goproxy::pattern::Pattern;
+
+object! {
+    /// The configuration of goproxy-wasm, a Go module proxy inside a host such as Envoy.
+    struct Document {
+        /// The first part of every cache key. Configurations with the same namespace share what is cached.
+        /// Default: the plugin's name in the host.
+        namespace: Option<Namespace>,
+        /// The host the filter runs in. Default: it is probed.
+        host: Option<HostKind>,
+        /// Which requests are the gateway's; every other passes untouched.
+        serve: ServeDocument = {},
+        /// Where modules come from.
+        upstreams: Vec<UpstreamDocument>,
+        /// Which modules go which way: the first route with a matching pattern wins. A module that no route
+        /// matches is answered 404.
+        routes: Vec<RouteDocument>,
+        /// The checksum databases that are proxied below `/sumdb/<name>/`. Default: none, so that `go` asks
+        /// them itself.
+        sumdb: Vec<DatabaseDocument> = [],
+        /// What is kept, and for how long.
+        cache: CacheDocument = {},
+        /// The least severe level that is logged.
+        log_level: LogLevel = "info",
+    }
+    later: ["policy", "events", "admin", "redirects", "limits"]
+}
+
+object! {
+    /// Which requests are the gateway's.
+    struct ServeDocument {
+        /// Host names, each exact (`go.corp.example`, any port; `go.corp.example:8080`, this port only), a
+        /// suffix (`*.corp.example`), or `*` for all. Letter case does not count.
+        hosts: Vec<HostRule> = ["*"],
+        /// The path below which GOPROXY begins.
+        base_path: BasePath = "/",
+    }
+    later: []
+}
+
+object! {
+    /// One place that modules come from: a proxy that speaks the GOPROXY protocol.
+    struct UpstreamDocument {
+        /// Its name in chains, metrics and error texts.
+        name: Name,
+        /// What the host calls it: on Envoy a cluster's name.
+        target: Target,
+        /// The host name (and port) it is asked for.
+        authority: Authority,
+        /// The path below which its GOPROXY begins.
+        path: BasePath = "/",
+        /// Until the end of a metadata answer. Archives are bounded by the host.
+        timeout: Timeout = "120s",
+    }
+    later: ["max_fails", "fail_timeout", "redirects", "forward_credentials", "trusted"]
+}
+
+object! {
+    /// Which modules go which way.
+    struct RouteDocument {
+        /// GOPRIVATE patterns: each is matched against a prefix of the module path, element by element.
+        modules: Vec<Pattern>,
+        /// The upstreams that are asked, in order.
+        chain: Vec<ChainEntry>,
+        /// How long answers of this route stay fresh; what is absent is as `cache.freshness` says.
+        freshness: Option<FreshnessDocument>,
+    }
+    later: ["private"]
+}
+
+/// One upstream in a chain: its name, or its name with the rule for coming to it.
+#[derive(Debug)]
+pub(super) enum ChainEntry {
+    /// Asked after 404 and 410 of the one before.
+    Name(UpstreamName),
+    /// Asked as the rule says.
+    Rule(ChainRule),
+}
+
+object! {
+    /// One upstream in a chain, with the rule for coming to it.
+    struct ChainRule {
+        /// The upstream's name.
+        to: UpstreamName,
+        /// Which outcome of the upstream before leads here: `not_found` (404 and 410, the default) or
+        /// `any_error`. The first upstream of a chain has none.
+        on: Option<FallThrough>,
+    }
+    later: []
+}
+
+impl Read for ChainEntry {
+    const EXPECTED: &'static str =
+        r#"the name of an upstream, or an object such as {"on": "any_error", "to": "mirror"}"#;
+
+    fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        match node {
+            Node::Text(_) => UpstreamName::read(node, at, problems).map(Self::Name),
+            Node::Object(_) => ChainRule::read(node, at, problems).map(Self::Rule),
+            _ => {
+                mismatch(Self::EXPECTED, node, at, problems);
+                None
+            }
+        }
+    }
+}
+
+object! {
+    /// A checksum database.
+    struct DatabaseDocument {
+        /// Its name in `GOSUMDB`.
+        name: Name,
+        /// What the host calls it: on Envoy a cluster's name.
+        target: Target,
+        /// The host name (and port) it is asked for. Default: its name.
+        authority: Option<Authority>,
+        /// The path below which `lookup`, `tile` and `latest` are.
+        path: BasePath = "/",
+        /// Until the end of an answer.
+        timeout: Timeout = "60s",
+    }
+    later: ["max_fails", "fail_timeout", "redirects", "forward_credentials", "trusted"]
+}
+
+object! {
+    /// What is kept, and for how long.
+    struct CacheDocument {
+        /// The cache in the filter's own memory, one for each worker of the host.
+        memory: MemoryDocument = {},
+        /// How long an answer is served without asking again.
+        freshness: FreshnessDocument = {},
+        /// Entries that are too old to be served.
+        invalidate: Vec<InvalidationDocument> = [],
+    }
+    later: ["redis", "shared", "stale", "stale_while_revalidate", "stale_if_error"]
+}
+
+object! {
+    /// The cache in the filter's own memory, one for each worker of the host.
+    struct MemoryDocument {
+        /// All entries together; `0B` turns it off.
+        size: MemorySize = "32MiB",
+        /// The largest object that is stored. Default: 256KiB, or `size` where that is less.
+        max_object: Option<ObjectSize>,
+    }
+    later: []
+}
+
+object! {
+    /// How long an answer is served without asking again.
+    struct FreshnessDocument {
+        /// `.info`, `.mod` and `.zip` of a version, checksums, full tiles. Default: 365d.
+        immutable: Option<ImmutableAge>,
+        /// Lists, `@latest`, branches, partial tiles; `0s` is never stored. Default: 60s.
+        mutable: Option<MutableAge>,
+        /// 404 and 410; `0s` is never stored. Default: 60s.
+        negative: Option<MutableAge>,
+    }
+    later: ["stale", "stale_while_revalidate", "stale_if_error"]
+}
+
+object! {
+    /// Entries of some modules that were stored before a moment are not served.
+    struct InvalidationDocument {
+        /// GOPRIVATE patterns.
+        modules: Vec<Pattern>,
+        /// An entry that was stored earlier is not served.
+        before: Moment,
+    }
+    later: []
+}
