@@ -12,13 +12,13 @@ pub(crate) struct HostError(pub(crate) u32);
 
 const OK: u32 = 0;
 
-/// Maps of header fields.
+/// Maps of header fields, by the message they belong to.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Map {
-    RequestHeaders = 0,
-    ResponseHeaders = 2,
-    CalloutResponseHeaders = 6,
+    Request = 0,
+    Response = 2,
+    CalloutResponse = 6,
 }
 
 /// Buffers of bytes.
@@ -42,12 +42,29 @@ enum Direction {
 unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_set_buffer_bytes(buffer: u32, start: usize, size: usize, data: *const u8, length: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        size: usize,
+        data: *const u8,
+        length: usize,
+    ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, size: usize) -> u32;
-    fn proxy_get_property(path: *const u8, size: usize, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        size: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -69,7 +86,11 @@ unsafe extern "C" {
 }
 
 fn checked(status: u32) -> Result<(), HostError> {
-    if status == OK { Ok(()) } else { Err(HostError(status)) }
+    if status == OK {
+        Ok(())
+    } else {
+        Err(HostError(status))
+    }
 }
 
 /// Calls a function that gives bytes, which the host puts into memory that it asked this VM for.
@@ -136,7 +157,11 @@ pub(crate) fn property(path: &str) -> Result<Vec<u8>, HostError> {
 
 /// Answers the stream whose context is effective. Never call it twice for one stream: Envoy swallows the second answer,
 /// and dies of the third (measured on 1.40).
-pub(crate) fn send_local_response(status: u16, fields: &[u8], body: &[u8]) -> Result<(), HostError> {
+pub(crate) fn send_local_response(
+    status: u16,
+    fields: &[u8],
+    body: &[u8],
+) -> Result<(), HostError> {
     // SAFETY: all slices outlive the call, and the host only reads them.
     checked(unsafe {
         proxy_send_local_response(

@@ -1,7 +1,10 @@
 //! The proxy-wasm plugin: adapters between the host and `goproxy-core`.
 //!
 //! What is decided is decided in the core; here host calls are made, and only here is `unsafe`.
-#![allow(missing_docs, reason = "the macro `proxy_wasm::main` makes an export without a docstring")]
+#![allow(
+    missing_docs,
+    reason = "the macro `proxy_wasm::main` makes an export without a docstring"
+)]
 
 mod ffi;
 mod host;

@@ -5,16 +5,27 @@
 
 /// Reads a map. What does not fit its own lengths ends it: the host's word is not trusted with a panic.
 pub(crate) fn decode(map: &[u8]) -> Vec<(&[u8], &[u8])> {
-    let Some((count, rest)) = take_u32(map) else { return Vec::new() };
-    let Some((mut lengths, mut text)) = count.checked_mul(8).and_then(|bytes| rest.split_at_checked(bytes)) else {
+    let Some((count, rest)) = take_u32(map) else {
+        return Vec::new();
+    };
+    let Some((mut lengths, mut text)) = count
+        .checked_mul(8)
+        .and_then(|bytes| rest.split_at_checked(bytes))
+    else {
         return Vec::new();
     };
     let mut fields = Vec::with_capacity(count);
     while let Some((name_length, rest)) = take_u32(lengths) {
-        let Some((value_length, rest)) = take_u32(rest) else { break };
+        let Some((value_length, rest)) = take_u32(rest) else {
+            break;
+        };
         lengths = rest;
-        let Some((name, rest)) = take_text(text, name_length) else { break };
-        let Some((value, rest)) = take_text(rest, value_length) else { break };
+        let Some((name, rest)) = take_text(text, name_length) else {
+            break;
+        };
+        let Some((value, rest)) = take_text(rest, value_length) else {
+            break;
+        };
         text = rest;
         fields.push((name, value));
     }
@@ -39,7 +50,9 @@ pub(crate) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clo
     let fields = fields.filter(|(name, value)| is_name(name) && is_value(value));
     let count = u32::try_from(fields.clone().count()).unwrap_or(u32::MAX);
     let size = fields.clone().fold(4_usize, |sum, (name, value)| {
-        sum.saturating_add(10).saturating_add(name.len()).saturating_add(value.len())
+        sum.saturating_add(10)
+            .saturating_add(name.len())
+            .saturating_add(value.len())
     });
     let mut map = Vec::with_capacity(size);
     map.extend_from_slice(&count.to_le_bytes());
@@ -59,10 +72,15 @@ pub(crate) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clo
 
 fn is_name(name: &str) -> bool {
     let token = name.strip_prefix(':').unwrap_or(name);
-    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    !token.is_empty()
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// RFC 9110, section 5.5: visible characters, spaces and tabs; bytes above 127 are opaque.
 fn is_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
+    value
+        .iter()
+        .all(|byte| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f))
 }

@@ -58,7 +58,8 @@ impl Plugin {
         const MAX_CONFIGURATION: usize = 1 << 20;
         let bytes = ffi::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION + 1)
             .map_err(|error| format!("the host gives no configuration: {error:?}"))?;
-        let config = Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
+        let config =
+            Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
         proxy_wasm::set_log_level(log_level(&config));
         Ok(Gateway::new(&config, &worker::store()))
     }
@@ -162,7 +163,9 @@ impl Work {
     }
 
     fn on_callout(&self, token: u32, fields: usize, size: usize) {
-        let Some((call, body_limit)) = self.tokens.borrow_mut().remove(&token) else { return };
+        let Some((call, body_limit)) = self.tokens.borrow_mut().remove(&token) else {
+            return;
+        };
         let outcome = envoy::outcome(fields, size, body_limit);
         self.gateway.borrow_mut().on_callout(call, outcome, now());
     }
@@ -175,7 +178,9 @@ impl Work {
             self.send(&callout, now);
         }
         for _ in 0..BATCH {
-            let Some((StreamId(stream), step)) = self.next_step(now) else { break };
+            let Some((StreamId(stream), step)) = self.next_step(now) else {
+                break;
+            };
             // The context of a stream that the host has destroyed is refused, and the one before stays in force.
             if ffi::set_effective_context(stream).is_err() {
                 self.gateway.borrow_mut().on_closed(StreamId(stream));
@@ -201,13 +206,22 @@ impl Work {
     fn send(&self, callout: &Callout, now: Timestamp) {
         match envoy::dispatch(callout) {
             Ok(token) => {
-                self.tokens.borrow_mut().insert(token, (callout.id, callout.body_limit));
+                self.tokens
+                    .borrow_mut()
+                    .insert(token, (callout.id, callout.body_limit));
             }
             Err(outcome) => {
-                if outcome == goproxy_core::CalloutOutcome::UnknownTarget && !self.told_of_unknown_target.replace(true) {
-                    log::error!("the host has no cluster {:?}, which the configuration names", callout.target);
+                if outcome == goproxy_core::CalloutOutcome::UnknownTarget
+                    && !self.told_of_unknown_target.replace(true)
+                {
+                    log::error!(
+                        "the host has no cluster {:?}, which the configuration names",
+                        callout.target
+                    );
                 }
-                self.gateway.borrow_mut().on_callout(callout.id, outcome, now);
+                self.gateway
+                    .borrow_mut()
+                    .on_callout(callout.id, outcome, now);
             }
         }
     }
@@ -218,7 +232,7 @@ fn answer(step: Step) -> Result<(), HostError> {
     match step {
         Step::Reply(reply) => send_reply(&reply),
         Step::Forward(forward) => {
-            let map = ffi::map(Map::RequestHeaders)?;
+            let map = ffi::map(Map::Request)?;
             envoy::forward(&pairs::decode(&map), &forward)?;
             ffi::continue_request()
         }
@@ -228,7 +242,10 @@ fn answer(step: Step) -> Result<(), HostError> {
 
 /// Answers the stream whose context is effective.
 pub(crate) fn send_reply(reply: &Reply) -> Result<(), HostError> {
-    let fields = reply.fields.iter().map(|(name, value)| (*name, value.as_bytes()));
+    let fields = reply
+        .fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_bytes()));
     ffi::send_local_response(reply.status, &pairs::encode(fields), reply.body.as_bytes())
 }
 

@@ -31,7 +31,11 @@ enum Phase {
 
 impl Stream {
     pub(crate) const fn new(id: u32, work: Option<Rc<Work>>) -> Self {
-        Self { id, work, phase: Phase::Untouched }
+        Self {
+            id,
+            work,
+            phase: Phase::Untouched,
+        }
     }
 
     const fn stream_id(&self) -> StreamId {
@@ -41,15 +45,26 @@ impl Stream {
     /// Whether the gateway has something to say about the answer that the host is sending.
     fn watching(&self) -> Option<Rc<Work>> {
         let work = self.work.as_ref().filter(|_| self.phase == Phase::Known)?;
-        work.gateway().borrow().watches(self.stream_id()).then(|| work.clone())
+        work.gateway()
+            .borrow()
+            .watches(self.stream_id())
+            .then(|| work.clone())
     }
 
     fn begin(&mut self, end_of_stream: bool) -> Result<Action, HostError> {
-        let Some(work) = self.work.clone() else { return Err(HostError(0)) };
-        let map = ffi::map(Map::RequestHeaders)?;
+        let Some(work) = self.work.clone() else {
+            return Err(HostError(0));
+        };
+        let map = ffi::map(Map::Request)?;
         let fields = pairs::decode(&map);
-        let head = RequestHead { fields: &fields, end_of_stream };
-        let step = work.gateway().borrow_mut().begin(self.stream_id(), &head, now());
+        let head = RequestHead {
+            fields: &fields,
+            end_of_stream,
+        };
+        let step = work
+            .gateway()
+            .borrow_mut()
+            .begin(self.stream_id(), &head, now());
         match step {
             Step::Pass => {
                 envoy::disarm(&fields)?;
@@ -89,26 +104,37 @@ impl Stream {
             work.gateway().borrow_mut().on_closed(self.stream_id());
         }
         let body = b"the gateway's host refuses what the gateway needs\n";
-        let fields = [("content-type", &b"text/plain; charset=utf-8"[..]), ("cache-control", b"no-store")];
+        let fields = [
+            ("content-type", &b"text/plain; charset=utf-8"[..]),
+            ("cache-control", b"no-store"),
+        ];
         // If this is refused as well, the host's own time limit ends the request.
         let _ = ffi::send_local_response(500, &pairs::encode(fields.into_iter()), body);
         Action::Pause
     }
 
     fn on_head(&mut self, work: &Work, end_of_stream: bool) -> Result<Action, HostError> {
-        let map = ffi::map(Map::ResponseHeaders)?;
+        let map = ffi::map(Map::Response)?;
         let fields = pairs::decode(&map);
         let status = envoy::status(&fields);
         let head = goproxy_core::AnswerHead::read(fields.iter().copied());
-        let answer = ForwardedHead { status, head, end_of_stream, made_by: envoy::made_by(status) };
-        let step = work.gateway().borrow_mut().on_forwarded_head(self.stream_id(), answer);
+        let answer = ForwardedHead {
+            status,
+            head,
+            end_of_stream,
+            made_by: envoy::made_by(status),
+        };
+        let step = work
+            .gateway()
+            .borrow_mut()
+            .on_forwarded_head(self.stream_id(), answer);
         match step {
             HeadStep::Pass => Ok(Action::Continue),
             HeadStep::Send { status, fields } => {
                 let status = status.to_string();
                 let own = fields.iter().map(|(name, value)| (*name, value.as_bytes()));
                 let all = std::iter::once((":status", status.as_bytes())).chain(own);
-                ffi::replace_map(Map::ResponseHeaders, &pairs::encode(all))?;
+                ffi::replace_map(Map::Response, &pairs::encode(all))?;
                 Ok(Action::Continue)
             }
             HeadStep::Replace(reply) => {
@@ -120,10 +146,25 @@ impl Stream {
     }
 
     fn on_body(&self, work: &Work, size: usize, end_of_stream: bool) -> Result<Action, HostError> {
-        let wanted = work.gateway().borrow().wants_of_body(self.stream_id()).min(size);
-        let bytes = if wanted == 0 { Vec::new() } else { ffi::buffer(Buffer::ResponseBody, wanted)? };
-        let piece = Piece { bytes: &bytes, size, end_of_stream };
-        let step = work.gateway().borrow_mut().on_forwarded_body(self.stream_id(), piece, now());
+        let wanted = work
+            .gateway()
+            .borrow()
+            .wants_of_body(self.stream_id())
+            .min(size);
+        let bytes = if wanted == 0 {
+            Vec::new()
+        } else {
+            ffi::buffer(Buffer::ResponseBody, wanted)?
+        };
+        let piece = Piece {
+            bytes: &bytes,
+            size,
+            end_of_stream,
+        };
+        let step = work
+            .gateway()
+            .borrow_mut()
+            .on_forwarded_body(self.stream_id(), piece, now());
         match step {
             BodyStep::Pass => {}
             BodyStep::Replace(bytes) => ffi::replace_buffer(Buffer::ResponseBody, size, &bytes)?,
@@ -149,7 +190,9 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _fields: usize, end_of_stream: bool) -> Action {
-        let Some(work) = self.watching() else { return Action::Continue };
+        let Some(work) = self.watching() else {
+            return Action::Continue;
+        };
         match self.on_head(&work, end_of_stream) {
             Ok(action) => action,
             Err(error) => self.give_up(error),
@@ -157,20 +200,30 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        let Some(work) = self.watching() else { return Action::Continue };
-        self.on_body(&work, size, end_of_stream).unwrap_or_else(|error| {
-            log::error!("the host refuses a call on a body, status {}", error.0);
-            work.gateway().borrow_mut().on_closed(self.stream_id());
-            let _ = ffi::reset_response();
-            Action::Pause
-        })
+        let Some(work) = self.watching() else {
+            return Action::Continue;
+        };
+        self.on_body(&work, size, end_of_stream)
+            .unwrap_or_else(|error| {
+                log::error!("the host refuses a call on a body, status {}", error.0);
+                work.gateway().borrow_mut().on_closed(self.stream_id());
+                let _ = ffi::reset_response();
+                Action::Pause
+            })
     }
 
     fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
         // With trailers, no piece of the body says that it is the last.
         if let Some(work) = self.watching() {
-            let end = Piece { bytes: &[], size: 0, end_of_stream: true };
-            let step = work.gateway().borrow_mut().on_forwarded_body(self.stream_id(), end, now());
+            let end = Piece {
+                bytes: &[],
+                size: 0,
+                end_of_stream: true,
+            };
+            let step = work
+                .gateway()
+                .borrow_mut()
+                .on_forwarded_body(self.stream_id(), end, now());
             if step == BodyStep::Reset {
                 let _ = ffi::reset_response();
             }

@@ -54,7 +54,9 @@ impl OwnQueue {
             match ffi::register_queue(&name) {
                 Ok(id) => Some(Self { number, id }),
                 Err(error) => {
-                    log::error!("cannot open a queue, so many waiting clients are answered late: {error:?}");
+                    log::error!(
+                        "cannot open a queue, so many waiting clients are answered late: {error:?}"
+                    );
                     worker.free_queues.borrow_mut().push(number);
                     None
                 }
@@ -89,7 +91,11 @@ pub(crate) fn add_to_counters(counts: impl Iterator<Item = (&'static str, u64)>)
         let mut metrics = worker.metrics.borrow_mut();
         for (name, by) in counts {
             let known = metrics.get(name).copied();
-            let Some(metric) = known.or_else(|| ffi::define_counter(&format!("goproxy_{name}")).ok()) else { continue };
+            let Some(metric) =
+                known.or_else(|| ffi::define_counter(&format!("goproxy_{name}")).ok())
+            else {
+                continue;
+            };
             metrics.insert(name, metric);
             let _ = ffi::increment(metric, by);
         }

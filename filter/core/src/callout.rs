@@ -90,7 +90,9 @@ impl AnswerHead {
             match name {
                 b"content-type" => head.content_type = Some(value.to_vec()),
                 b"content-length" => head.content_length = number(value),
-                b"content-encoding" => head.encoded |= !value.trim_ascii().eq_ignore_ascii_case(b"identity"),
+                b"content-encoding" => {
+                    head.encoded |= !value.trim_ascii().eq_ignore_ascii_case(b"identity")
+                }
                 b"retry-after" => head.retry_after = short(value),
                 b"cache-control" => head.cache_control = head.cache_control.and(value),
                 _ => {}
@@ -101,10 +103,18 @@ impl AnswerHead {
 
     /// Whether the content type is one of those given, or of a `type/*` given as `type/`.
     pub fn is_type(&self, types: &[&str]) -> bool {
-        let Some(value) = &self.content_type else { return false };
-        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let Some(value) = &self.content_type else {
+            return false;
+        };
+        let essence = value
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
         types.iter().any(|wanted| match wanted.strip_suffix('/') {
-            Some(_) => essence.get(..wanted.len()).is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes())),
+            Some(_) => essence
+                .get(..wanted.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(wanted.as_bytes())),
             None => essence.eq_ignore_ascii_case(wanted.as_bytes()),
         })
     }
@@ -117,7 +127,9 @@ fn number(value: &[u8]) -> Option<u64> {
 /// A value that may be handed on: at most 64 bytes of printable ASCII.
 fn short(value: &[u8]) -> Option<Rc<str>> {
     let text = std::str::from_utf8(value).ok()?.trim();
-    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let fits = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     fits.then(|| text.into())
 }
 
@@ -127,19 +139,30 @@ mod tests {
     use crate::testing::test;
 
     fn head(fields: &[(&str, &str)]) -> AnswerHead {
-        AnswerHead::read(fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
+        AnswerHead::read(
+            fields
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+        )
     }
 
     #[test]
     fn a_content_type_is_told_without_its_parameters() {
         let html = head(&[("content-type", "Text/HTML; charset=utf-8")]);
-        assert!(html.is_type(&["text/"]) && html.is_type(&["text/html"]) && !html.is_type(&["application/json"]));
+        assert!(
+            html.is_type(&["text/"])
+                && html.is_type(&["text/html"])
+                && !html.is_type(&["application/json"])
+        );
         assert!(!head(&[]).is_type(&["text/"]));
     }
 
     #[test]
     fn a_retry_after_that_cannot_be_handed_on_is_dropped() {
-        assert_eq!(head(&[("retry-after", "5")]).retry_after.as_deref(), Some("5"));
+        assert_eq!(
+            head(&[("retry-after", "5")]).retry_after.as_deref(),
+            Some("5")
+        );
         for bad in ["", "\u{e9}", "5\r\nx: y", &"9".repeat(65)] {
             assert_eq!(head(&[("retry-after", bad)]).retry_after, None, "{bad:?}");
         }

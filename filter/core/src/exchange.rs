@@ -37,7 +37,10 @@ pub(crate) struct Ask {
 
 impl Ask {
     fn client(&self) -> Client<'_> {
-        Client { request_id: &self.request_id, if_none_match: self.if_none_match.as_deref() }
+        Client {
+            request_id: &self.request_id,
+            if_none_match: self.if_none_match.as_deref(),
+        }
     }
 }
 
@@ -103,7 +106,7 @@ pub(crate) struct Keep {
 #[derive(Debug)]
 pub(crate) enum Landed {
     Reply(Reply),
-    Forward(Exchange, Rc<Upstream>),
+    Forward(Box<Exchange>, Rc<Upstream>),
 }
 
 /// The head of a forwarded answer.
@@ -134,24 +137,47 @@ pub enum MadeBy {
 
 impl Exchange {
     /// The flight that this exchange waits on has landed; `None` if it waits on none.
-    pub(crate) fn on_landed(self, landing: &Landing, stored: bool, now: Timestamp) -> Option<Landed> {
-        let Self::Waiting(ask) = self else { return None };
+    pub(crate) fn on_landed(
+        self,
+        landing: &Landing,
+        stored: bool,
+        now: Timestamp,
+    ) -> Option<Landed> {
+        let Self::Waiting(ask) = self else {
+            return None;
+        };
         Some(match landing {
             Landing::Answered { entry, .. } => {
-                let from = Provenance::Upstream { collapsed: ask.collapsed, stored };
-                Landed::Reply(reply::entry(entry, ask.request.class(), from, ask.client(), now))
+                let from = Provenance::Upstream {
+                    collapsed: ask.collapsed,
+                    stored,
+                };
+                Landed::Reply(reply::entry(
+                    entry,
+                    ask.request.class(),
+                    from,
+                    ask.client(),
+                    now,
+                ))
             }
             Landing::Failed(failure) => Landed::Reply(reply::failure(failure, &ask.request_id)),
             Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
-            Landing::Oversized(upstream) => {
-                Landed::Forward(Self::Forwarded(ask, upstream.clone()), upstream.clone())
-            }
+            Landing::Oversized(upstream) => Landed::Forward(
+                Box::new(Self::Forwarded(ask, upstream.clone())),
+                upstream.clone(),
+            ),
         })
     }
 
     /// The head of the forwarded request's answer is here.
-    pub(crate) fn on_head(self, answer: ForwardedHead, max_object: usize) -> (Option<Self>, HeadStep) {
-        let Self::Forwarded(ask, upstream) = self else { return (Some(self), HeadStep::Pass) };
+    pub(crate) fn on_head(
+        self,
+        answer: ForwardedHead,
+        max_object: usize,
+    ) -> (Option<Self>, HeadStep) {
+        let Self::Forwarded(ask, upstream) = self else {
+            return (Some(self), HeadStep::Pass);
+        };
         let verdict = match answer.made_by {
             MadeBy::HostAfterTimeout => Verdict::Failed(Fault::Timeout),
             MadeBy::HostUnreachable => Verdict::Failed(Fault::Unreachable),
@@ -159,13 +185,20 @@ impl Exchange {
         };
         match verdict {
             Verdict::Found => Streaming::begin(ask, &upstream, &answer, max_object),
-            Verdict::Missing(missing) => Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer),
+            Verdict::Missing(missing) => {
+                Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer)
+            }
             // Envoy's words about its own connection are no help to a person at `go`.
             Verdict::Failed(fault) if answer.made_by != MadeBy::Upstream => {
                 let failure = Failure::new(fault, &upstream.name, String::new());
-                (None, HeadStep::Replace(reply::failure(&failure, &ask.request_id)))
+                (
+                    None,
+                    HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
+                )
             }
-            Verdict::Failed(fault) => Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer),
+            Verdict::Failed(fault) => {
+                Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer)
+            }
         }
     }
 
@@ -219,39 +252,70 @@ impl Streaming {
     ) -> (Option<Exchange>, HeadStep) {
         if let Some(words) = invalid_head(&ask, answer) {
             let failure = Failure::new(Fault::InvalidBody, &upstream.name, words);
-            return (None, HeadStep::Replace(reply::failure(&failure, &ask.request_id)));
+            return (
+                None,
+                HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
+            );
         }
         let lifetime = Lifetime::of_found(&ask.source.freshness, ask.request.class())
             .unless_forbidden(answer.head.cache_control);
         let expected = answer.head.content_length;
         let content_type = crate::flight::content_type(ask.request.endpoint()).as_str();
         let fields = reply::forwarded(lifetime, content_type, expected);
-        let send = HeadStep::Send { status: 200, fields };
+        let send = HeadStep::Send {
+            status: 200,
+            fields,
+        };
         if answer.end_of_stream {
             return (None, send);
         }
-        let fits = expected.is_none_or(|bytes| usize::try_from(bytes).is_ok_and(|bytes| bytes <= max_object));
-        let worth_it = fits && max_object > 0 && lifetime.is_storable() && !ask.request.is_toolchain();
-        let capacity = expected.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
+        let fits = expected
+            .is_none_or(|bytes| usize::try_from(bytes).is_ok_and(|bytes| bytes <= max_object));
+        let worth_it =
+            fits && max_object > 0 && lifetime.is_storable() && !ask.request.is_toolchain();
+        let capacity = expected
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or_default();
         let copy = worth_it.then(|| Vec::with_capacity(capacity));
         let upstream = upstream.name.clone();
-        (Some(Exchange::Streaming(Self { ask, upstream, lifetime, copy, max_object, expected, seen: 0 })), send)
+        (
+            Some(Exchange::Streaming(Self {
+                ask,
+                upstream,
+                lifetime,
+                copy,
+                max_object,
+                expected,
+                seen: 0,
+            })),
+            send,
+        )
     }
 
     /// How many bytes of the next piece are looked at.
     fn wants(&self) -> usize {
         match (&self.copy, self.ask.request.endpoint()) {
             (Some(_), _) => usize::MAX,
-            (None, Endpoint::Zip) => ZIP_MAGIC.len().saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX)),
+            (None, Endpoint::Zip) => ZIP_MAGIC
+                .len()
+                .saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX)),
             (None, _) => 0,
         }
     }
 
-    fn on_body(mut self, piece: Piece<'_>, now: Timestamp) -> (Option<Exchange>, BodyStep, Option<Keep>) {
-        if self.ask.request.endpoint() == Endpoint::Zip && !continues_zip_magic(self.seen, piece.bytes) {
+    fn on_body(
+        mut self,
+        piece: Piece<'_>,
+        now: Timestamp,
+    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+        if self.ask.request.endpoint() == Endpoint::Zip
+            && !continues_zip_magic(self.seen, piece.bytes)
+        {
             return (None, BodyStep::Reset, None);
         }
-        self.seen = self.seen.saturating_add(u64::try_from(piece.size).unwrap_or(u64::MAX));
+        self.seen = self
+            .seen
+            .saturating_add(u64::try_from(piece.size).unwrap_or(u64::MAX));
         if let Some(copy) = &mut self.copy {
             if copy.len().saturating_add(piece.size) > self.max_object {
                 self.copy = None;
@@ -270,7 +334,11 @@ impl Streaming {
 
     fn is_short(&self) -> bool {
         let magic = u64::try_from(ZIP_MAGIC.len()).unwrap_or_default();
-        let least = if self.ask.request.endpoint() == Endpoint::Zip { magic } else { 0 };
+        let least = if self.ask.request.endpoint() == Endpoint::Zip {
+            magic
+        } else {
+            0
+        };
         self.seen < least || self.expected.is_some_and(|bytes| bytes != self.seen)
     }
 
@@ -280,17 +348,35 @@ impl Streaming {
         if self.ask.request.endpoint() != Endpoint::Zip {
             return None;
         }
-        keep(self.ask.key, 200, ContentType::Zip, &self.upstream, &copy, self.lifetime, now)
+        keep(
+            self.ask.key,
+            200,
+            ContentType::Zip,
+            &self.upstream,
+            &copy,
+            self.lifetime,
+            now,
+        )
     }
 }
 
 /// Why a 200 cannot be what was asked for, judged before the client sees a byte.
 fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
     let refused = match ask.request.endpoint() {
-        Endpoint::Zip => answer.head.is_type(&["text/", "application/json", "application/xhtml+xml"]),
-        _ => answer.head.is_type(&["text/html", "application/json", "application/xhtml+xml"]),
+        Endpoint::Zip => {
+            answer
+                .head
+                .is_type(&["text/", "application/json", "application/xhtml+xml"])
+        }
+        _ => answer
+            .head
+            .is_type(&["text/html", "application/json", "application/xhtml+xml"]),
     };
-    let range = if ask.request.endpoint() == Endpoint::Zip { ARCHIVE_BYTES } else { MOD_BYTES };
+    let range = if ask.request.endpoint() == Endpoint::Zip {
+        ARCHIVE_BYTES
+    } else {
+        MOD_BYTES
+    };
     if refused {
         return Some("the upstream's answer is a page, not what was asked for".to_owned());
     }
@@ -298,10 +384,12 @@ fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
         return Some("the upstream's answer has an encoding that was not asked for".to_owned());
     }
     match answer.head.content_length {
-        Some(bytes) if !range.contains(&bytes) => {
-            Some(format!("the upstream's answer has {bytes} bytes, which cannot be what was asked for"))
+        Some(bytes) if !range.contains(&bytes) => Some(format!(
+            "the upstream's answer has {bytes} bytes, which cannot be what was asked for"
+        )),
+        None if answer.end_of_stream && !ask.is_head => {
+            Some("the upstream's answer is empty".to_owned())
         }
-        None if answer.end_of_stream && !ask.is_head => Some("the upstream's answer is empty".to_owned()),
         _ => None,
     }
 }
@@ -310,7 +398,10 @@ fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
 fn continues_zip_magic(seen: u64, piece: &[u8]) -> bool {
     let at = usize::try_from(seen).unwrap_or(usize::MAX);
     let expected = ZIP_MAGIC.get(at..).unwrap_or_default();
-    expected.iter().zip(piece).all(|(expected, got)| expected == got)
+    expected
+        .iter()
+        .zip(piece)
+        .all(|(expected, got)| expected == got)
 }
 
 /// Why a forwarded request has no object.
@@ -332,7 +423,12 @@ pub(crate) struct Explaining {
 }
 
 impl Explaining {
-    fn begin(ask: Ask, upstream: &Rc<Upstream>, trouble: Trouble, answer: ForwardedHead) -> (Option<Exchange>, HeadStep) {
+    fn begin(
+        ask: Ask,
+        upstream: &Rc<Upstream>,
+        trouble: Trouble,
+        answer: ForwardedHead,
+    ) -> (Option<Exchange>, HeadStep) {
         let alone = ask.source.chain.len() == 1;
         let lifetime = match trouble {
             // Of a longer chain only one upstream was asked.
@@ -341,27 +437,57 @@ impl Explaining {
             Trouble::Missing(_) | Trouble::Failed(_) => Lifetime::NONE,
         };
         let (status, fields) = match trouble {
-            Trouble::Missing(missing) => (reply::status_of_missing(missing), reply::missing_fields(lifetime)),
+            Trouble::Missing(missing) => (
+                reply::status_of_missing(missing),
+                reply::missing_fields(lifetime),
+            ),
             Trouble::Failed(fault) => {
                 let mut failure = Failure::new(fault, &upstream.name, String::new());
                 failure.retry_after = answer.head.retry_after.clone();
                 (reply::status_of(fault), reply::failure_fields(&failure))
             }
         };
-        let explaining =
-            Self { ask, upstream: upstream.clone(), trouble, head: answer.head, lifetime, words: Vec::new() };
+        let explaining = Self {
+            ask,
+            upstream: upstream.clone(),
+            trouble,
+            head: answer.head,
+            lifetime,
+            words: Vec::new(),
+        };
         if answer.end_of_stream {
             let body = reply::Body::Text(explaining.text());
-            return (None, HeadStep::Replace(Reply { status, fields, body }));
+            return (
+                None,
+                HeadStep::Replace(Reply {
+                    status,
+                    fields,
+                    body,
+                }),
+            );
         }
-        (Some(Exchange::Explaining(explaining)), HeadStep::Send { status, fields })
+        (
+            Some(Exchange::Explaining(explaining)),
+            HeadStep::Send { status, fields },
+        )
     }
 
-    fn on_body(mut self, piece: Piece<'_>, now: Timestamp) -> (Option<Exchange>, BodyStep, Option<Keep>) {
-        let words = piece.bytes.get(..self.room().min(piece.bytes.len())).unwrap_or_default();
+    fn on_body(
+        mut self,
+        piece: Piece<'_>,
+        now: Timestamp,
+    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+        let words = piece
+            .bytes
+            .get(..self.room().min(piece.bytes.len()))
+            .unwrap_or_default();
         self.words.extend_from_slice(words);
         if !piece.end_of_stream {
-            return (Some(Exchange::Explaining(self)), BodyStep::Replace(Vec::new()), None);
+            return (
+                Some(Exchange::Explaining(self)),
+                BodyStep::Replace(Vec::new()),
+                None,
+            );
         }
         let text = self.text().into_bytes();
         (None, BodyStep::Replace(text), self.keep(now))
@@ -378,14 +504,29 @@ impl Explaining {
             Trouble::Failed(fault) => (fault.error_type(), fault.describe()),
         };
         let words = if words.trim().is_empty() { own } else { words };
-        error_text(&words, error, Some(&self.upstream.name), &self.ask.request_id)
+        error_text(
+            &words,
+            error,
+            Some(&self.upstream.name),
+            &self.ask.request_id,
+        )
     }
 
     fn keep(self, now: Timestamp) -> Option<Keep> {
-        let Trouble::Missing(missing) = self.trouble else { return None };
+        let Trouble::Missing(missing) = self.trouble else {
+            return None;
+        };
         let words = upstream_words(&self.head, &self.words);
         let status = reply::status_of_missing(missing);
-        keep(self.ask.key, status, ContentType::Text, &self.upstream.name, words.as_bytes(), self.lifetime, now)
+        keep(
+            self.ask.key,
+            status,
+            ContentType::Text,
+            &self.upstream.name,
+            words.as_bytes(),
+            self.lifetime,
+            now,
+        )
     }
 }
 
@@ -402,7 +543,13 @@ fn keep(
         return None;
     }
     let fresh_until = now.after(lifetime.fresh);
-    let head = EntryHead { status, content_type, stored_at: now, fresh_until, stale_until: fresh_until };
+    let head = EntryHead {
+        status,
+        content_type,
+        stored_at: now,
+        fresh_until,
+        stale_until: fresh_until,
+    };
     // What does not fit the stored form is passed on without being kept.
     let entry = Rc::new(Entry::new(head, key.as_str(), upstream, body).ok()?);
     Some(Keep { key, entry })

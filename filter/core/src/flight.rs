@@ -6,10 +6,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ContentType, Corrupt, Entry, EntryHead, Key, Lifetime};
+use crate::cache::{ContentType, Entry, EntryHead, Key, Lifetime};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::FallThrough;
-use crate::goproxy::{Endpoint, Request, body};
+use crate::goproxy::{Endpoint, Level, Request, Tile, body};
 use crate::text::upstream_words;
 use crate::time::Timestamp;
 use crate::upstream::{Link, Source, Upstream};
@@ -84,14 +84,24 @@ pub(crate) enum Landing {
 impl Flight {
     /// Starts with the first place of the chain.
     pub(crate) fn start(want: Want, call: CalloutId) -> Next {
-        Self { want, hop: 0, retries: 0, worst: None, state: State::Queued(call) }.ask(call)
+        Self {
+            want,
+            hop: 0,
+            retries: 0,
+            worst: None,
+            state: State::Queued(call),
+        }
+        .ask(call)
     }
 
     /// The callout was handed to the host.
     #[must_use]
     pub(crate) fn sent(mut self, now: Timestamp) -> Self {
         if let State::Queued(call) = self.state {
-            let timeout = self.place().map(|link| link.upstream.timeout).unwrap_or_default();
+            let timeout = self
+                .place()
+                .map(|link| link.upstream.timeout)
+                .unwrap_or_default();
             self.state = State::Asking(call, now.after(timeout).after(GRACE));
         }
         self
@@ -119,7 +129,12 @@ impl Flight {
     }
 
     /// The awaited outcome is here. `next` names the next callout, should there be one.
-    pub(crate) fn on_outcome(self, outcome: CalloutOutcome, next: CalloutId, now: Timestamp) -> Next {
+    pub(crate) fn on_outcome(
+        self,
+        outcome: CalloutOutcome,
+        next: CalloutId,
+        now: Timestamp,
+    ) -> Next {
         if self.retries < RETRIES && is_worth_a_retry(&outcome) {
             return self.retry(next, now);
         }
@@ -136,7 +151,9 @@ impl Flight {
     pub(crate) fn on_due(self, next: CalloutId, now: Timestamp) -> Next {
         match self.state {
             State::Pausing(_) => self.ask(next),
-            State::Queued(_) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, next, now),
+            State::Queued(_) | State::Asking(..) => {
+                self.on_outcome(CalloutOutcome::Timeout, next, now)
+            }
         }
     }
 
@@ -162,13 +179,17 @@ impl Flight {
     }
 
     fn on_found(self, answer: Answer, next: CalloutId, now: Timestamp) -> Next {
-        let Some(upstream) = self.place().map(|link| link.upstream.clone()) else { return self.lost() };
+        let Some(upstream) = self.place().map(|link| link.upstream.clone()) else {
+            return self.lost();
+        };
         let bytes = match answer.body {
             AnswerBody::Whole(bytes) => bytes,
             AnswerBody::TooLarge if self.want.request.endpoint() == Endpoint::Mod => {
                 return Next::Land(self.want, Landing::Oversized(upstream));
             }
-            AnswerBody::TooLarge => return self.fail(Fault::InvalidBody, "the answer is too large".into(), next),
+            AnswerBody::TooLarge => {
+                return self.fail(Fault::InvalidBody, "the answer is too large".into(), next);
+            }
         };
         if answer.head.encoded {
             let words = "the upstream's answer has an encoding that was not asked for".into();
@@ -183,10 +204,17 @@ impl Flight {
         };
         let lifetime = Lifetime::of_found(&self.want.source.freshness, self.want.request.class())
             .unless_forbidden(answer.head.cache_control);
-        self.land(200, content_type(self.want.request.endpoint()), &upstream.name, &bytes, lifetime, now)
+        let content_type = content_type(self.want.request.endpoint());
+        self.land(200, content_type, &upstream.name, &bytes, lifetime, now)
     }
 
-    fn on_missing(mut self, missing: Missing, answer: &Answer, next: CalloutId, now: Timestamp) -> Next {
+    fn on_missing(
+        mut self,
+        missing: Missing,
+        answer: &Answer,
+        next: CalloutId,
+        now: Timestamp,
+    ) -> Next {
         if self.has_next() {
             return self.advance(next);
         }
@@ -194,23 +222,46 @@ impl Flight {
         if let Some(worst) = self.worst.take() {
             return Next::Land(self.want, Landing::Failed(Rc::new(worst)));
         }
-        let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else { return self.lost() };
+        let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else {
+            return self.lost();
+        };
         let words = upstream_words(&answer.head, whole(&answer.body));
-        let lifetime =
-            Lifetime::of_missing(&self.want.source.freshness).unless_forbidden(answer.head.cache_control);
+        let lifetime = Lifetime::of_missing(&self.want.source.freshness)
+            .unless_forbidden(answer.head.cache_control);
         let status = crate::reply::status_of_missing(missing);
-        self.land(status, ContentType::Text, &upstream, words.as_bytes(), lifetime, now)
+        self.land(
+            status,
+            ContentType::Text,
+            &upstream,
+            words.as_bytes(),
+            lifetime,
+            now,
+        )
     }
 
     fn fail(self, fault: Fault, words: String, next: CalloutId) -> Next {
         self.fail_with(fault, words, None, next)
     }
 
-    fn fail_with(mut self, fault: Fault, words: String, retry_after: Option<Rc<str>>, next: CalloutId) -> Next {
-        let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else { return self.lost() };
-        let failure = Failure { retry_after, ..Failure::new(fault, &upstream, words) };
+    fn fail_with(
+        mut self,
+        fault: Fault,
+        words: String,
+        retry_after: Option<Rc<str>>,
+        next: CalloutId,
+    ) -> Next {
+        let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else {
+            return self.lost();
+        };
+        let failure = Failure {
+            retry_after,
+            ..Failure::new(fault, &upstream, words)
+        };
         let worst = Failure::worst(self.worst.take(), failure);
-        if self.next_place().is_some_and(|link| link.on == FallThrough::AnyError) {
+        if self
+            .next_place()
+            .is_some_and(|link| link.on == FallThrough::AnyError)
+        {
             self.worst = Some(worst);
             return self.advance(next);
         }
@@ -224,7 +275,9 @@ impl Flight {
     }
 
     fn ask(mut self, call: CalloutId) -> Next {
-        let Some(link) = self.place() else { return self.lost() };
+        let Some(link) = self.place() else {
+            return self.lost();
+        };
         let callout = callout(&self.want, &link.upstream, call);
         self.state = State::Queued(call);
         Next::Fly(self, Some(callout))
@@ -240,11 +293,19 @@ impl Flight {
         now: Timestamp,
     ) -> Next {
         let fresh_until = now.after(lifetime.fresh);
-        let head = EntryHead { status, content_type, stored_at: now, fresh_until, stale_until: fresh_until };
+        let head = EntryHead {
+            status,
+            content_type,
+            stored_at: now,
+            fresh_until,
+            stale_until: fresh_until,
+        };
         let landing = match Entry::new(head, self.want.key.as_str(), upstream, body) {
-            Ok(entry) => Landing::Answered { entry: Rc::new(entry), storable: lifetime.is_storable() },
-            Err(Corrupt::Length | Corrupt::Magic | Corrupt::Format | Corrupt::Field) => Landing::Unstorable,
-            Err(Corrupt::Checksum | Corrupt::Key) => Landing::Unstorable,
+            Ok(entry) => Landing::Answered {
+                entry: Rc::new(entry),
+                storable: lifetime.is_storable(),
+            },
+            Err(_) => Landing::Unstorable,
         };
         Next::Land(self.want, landing)
     }
@@ -274,7 +335,11 @@ fn callout(want: &Want, upstream: &Upstream, id: CalloutId) -> Callout {
     if &*want.request_id != "-" {
         headers.push(("x-request-id", want.request_id.clone()));
     }
-    headers.extend(want.traceparent.iter().map(|value| ("traceparent", value.clone())));
+    headers.extend(
+        want.traceparent
+            .iter()
+            .map(|value| ("traceparent", value.clone())),
+    );
     Callout {
         id,
         target: upstream.target.clone(),
@@ -300,7 +365,10 @@ const fn body_limit(endpoint: Endpoint) -> usize {
         Endpoint::Info | Endpoint::Query | Endpoint::Latest => 64 * KIB,
         Endpoint::List => 8 * KIB * KIB,
         Endpoint::SumLookup | Endpoint::SumLatest | Endpoint::SumSupported => 64 * KIB,
-        Endpoint::SumTile(tile) if !tile.is_data() => 8 * KIB,
+        Endpoint::SumTile(Tile {
+            level: Level::Hash(_),
+            ..
+        }) => 8 * KIB,
         Endpoint::Mod | Endpoint::Zip | Endpoint::SumTile(_) => KIB * KIB,
     }
 }
@@ -309,10 +377,14 @@ const fn body_limit(endpoint: Endpoint) -> usize {
 pub(crate) const fn content_type(endpoint: Endpoint) -> ContentType {
     match endpoint {
         Endpoint::Info | Endpoint::Query | Endpoint::Latest => ContentType::Json,
-        Endpoint::List | Endpoint::Mod | Endpoint::SumSupported | Endpoint::SumLookup | Endpoint::SumLatest => {
-            ContentType::Text
-        }
-        Endpoint::SumTile(tile) if tile.is_data() => ContentType::Text,
+        Endpoint::List
+        | Endpoint::Mod
+        | Endpoint::SumSupported
+        | Endpoint::SumLookup
+        | Endpoint::SumLatest => ContentType::Text,
+        Endpoint::SumTile(Tile {
+            level: Level::Data, ..
+        }) => ContentType::Text,
         Endpoint::SumTile(_) => ContentType::Binary,
         Endpoint::Zip => ContentType::Zip,
     }

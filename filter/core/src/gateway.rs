@@ -10,7 +10,9 @@ use std::rc::Rc;
 use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Config, Invalidation, Serve};
-use crate::exchange::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, request_id};
+use crate::exchange::{
+    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, request_id,
+};
 use crate::flight::{Flight, Landing, Next, USER_AGENT, Want};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
@@ -89,7 +91,9 @@ struct Touchdown {
 impl Gateway {
     /// Puts a configuration to work; what its namespace holds is found in `store`.
     pub fn new(config: &Config, store: &Rc<RefCell<Store>>) -> Self {
-        let space = store.borrow_mut().namespace(&config.namespace, config.memory.size);
+        let space = store
+            .borrow_mut()
+            .namespace(&config.namespace, config.memory.size);
         Self {
             serve: config.serve.clone(),
             sources: Sources::new(config),
@@ -113,7 +117,9 @@ impl Gateway {
         if !self.serve.accepts_host(found.authority) {
             return Step::Pass;
         }
-        let Some(path) = self.serve.strip(found.path) else { return Step::Pass };
+        let Some(path) = self.serve.strip(found.path) else {
+            return Step::Pass;
+        };
         self.count(|counters| &mut counters.requests_total);
         let request_id_text = crate::text::request_id(found.request_id);
         let is_head = found.method == b"HEAD";
@@ -139,22 +145,36 @@ impl Gateway {
 
     /// How many bytes of the next piece of a forwarded answer's body are looked at.
     pub fn wants_of_body(&self, id: StreamId) -> usize {
-        self.exchanges.get(&id).map(Exchange::wants_of_body).unwrap_or_default()
+        self.exchanges
+            .get(&id)
+            .map(Exchange::wants_of_body)
+            .unwrap_or_default()
     }
 
     /// The head of a forwarded request's answer is here.
     pub fn on_forwarded_head(&mut self, id: StreamId, answer: ForwardedHead) -> HeadStep {
-        let Some(exchange) = self.exchanges.remove(&id) else { return HeadStep::Pass };
+        let Some(exchange) = self.exchanges.remove(&id) else {
+            return HeadStep::Pass;
+        };
         let (exchange, step) = exchange.on_head(answer, self.max_object);
-        self.exchanges.extend(exchange.map(|exchange| (id, exchange)));
+        self.exchanges
+            .extend(exchange.map(|exchange| (id, exchange)));
         step
     }
 
     /// A piece of a forwarded request's answer is here.
-    pub fn on_forwarded_body(&mut self, id: StreamId, piece: Piece<'_>, now: Timestamp) -> BodyStep {
-        let Some(exchange) = self.exchanges.remove(&id) else { return BodyStep::Pass };
+    pub fn on_forwarded_body(
+        &mut self,
+        id: StreamId,
+        piece: Piece<'_>,
+        now: Timestamp,
+    ) -> BodyStep {
+        let Some(exchange) = self.exchanges.remove(&id) else {
+            return BodyStep::Pass;
+        };
         let (exchange, step, keep) = exchange.on_body(piece, now);
-        self.exchanges.extend(exchange.map(|exchange| (id, exchange)));
+        self.exchanges
+            .extend(exchange.map(|exchange| (id, exchange)));
         if let Some(Keep { key, entry }) = keep {
             self.keep(key, entry);
         }
@@ -175,16 +195,25 @@ impl Gateway {
         self.sent = self.sent.saturating_sub(1);
         if let Some(airborne) = self.flights.remove(&key) {
             let next = self.next_call_id();
-            self.proceed(airborne.flight.on_outcome(outcome, next, now), airborne.waiting);
+            self.proceed(
+                airborne.flight.on_outcome(outcome, next, now),
+                airborne.waiting,
+            );
         }
     }
 
     /// Time has passed: pauses end, and outcomes that never came are timeouts.
     pub fn on_tick(&mut self, now: Timestamp) {
-        let due: Vec<Key> =
-            self.flights.iter().filter(|(_, one)| one.flight.is_due(now)).map(|(key, _)| key.clone()).collect();
+        let due: Vec<Key> = self
+            .flights
+            .iter()
+            .filter(|(_, one)| one.flight.is_due(now))
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in due {
-            let Some(airborne) = self.flights.remove(&key) else { continue };
+            let Some(airborne) = self.flights.remove(&key) else {
+                continue;
+            };
             if let Some(call) = airborne.flight.awaited() {
                 self.calls.remove(&call);
                 self.sent = self.sent.saturating_sub(1);
@@ -204,7 +233,13 @@ impl Gateway {
             && let Some(airborne) = self.flights.remove(key)
         {
             let Airborne { flight, waiting } = airborne;
-            self.flights.insert(key.clone(), Airborne { flight: flight.sent(now), waiting });
+            self.flights.insert(
+                key.clone(),
+                Airborne {
+                    flight: flight.sent(now),
+                    waiting,
+                },
+            );
         }
         self.sent = self.sent.saturating_add(1);
         self.count(|counters| &mut counters.callouts_total);
@@ -214,12 +249,14 @@ impl Gateway {
     /// The next stream that waits no longer, and what it gets. Streams that are gone are passed over.
     pub fn next_step(&mut self, now: Timestamp) -> Option<(StreamId, Step)> {
         while let Some((id, touchdown)) = self.landed.pop_front() {
-            let Some(exchange) = self.exchanges.remove(&id) else { continue };
+            let Some(exchange) = self.exchanges.remove(&id) else {
+                continue;
+            };
             match exchange.on_landed(&touchdown.landing, touchdown.stored, now) {
                 None => {}
                 Some(Landed::Reply(reply)) => return Some((id, Step::Reply(reply))),
                 Some(Landed::Forward(exchange, upstream)) => {
-                    return Some((id, self.forward(id, exchange, &upstream)));
+                    return Some((id, self.forward(id, *exchange, &upstream)));
                 }
             }
         }
@@ -242,7 +279,10 @@ impl Gateway {
         let now = space.counters;
         let before = std::mem::replace(&mut space.told, now);
         let pairs = now.all().zip(before.all());
-        pairs.map(|((name, now), (_, before))| (name, now.saturating_sub(before))).filter(|(_, by)| *by > 0).collect()
+        pairs
+            .map(|((name, now), (_, before))| (name, now.saturating_sub(before)))
+            .filter(|(_, by)| *by > 0)
+            .collect()
     }
 
     /// Bytes in the namespace's memory cache.
@@ -258,8 +298,10 @@ impl Gateway {
         found: &Relevant<'_>,
         now: Timestamp,
     ) -> Step {
-        let client =
-            Client { request_id: crate::text::request_id(found.request_id), if_none_match: found.if_none_match };
+        let client = Client {
+            request_id: crate::text::request_id(found.request_id),
+            if_none_match: found.if_none_match,
+        };
         let source = match self.source_of(&request) {
             Ok(source) => source.clone(),
             Err(no_source) => return Step::Reply(no_source(client.request_id)),
@@ -269,7 +311,13 @@ impl Gateway {
         }
         let key = Key::public(&self.namespace, request.canonical());
         if let Some(entry) = self.remembered(&key, &request, now) {
-            return Step::Reply(reply::entry(&entry, request.class(), Provenance::Memory, client, now));
+            return Step::Reply(reply::entry(
+                &entry,
+                request.class(),
+                Provenance::Memory,
+                client,
+                now,
+            ));
         }
         if found.fetch_disabled || request.cached_only() {
             return Step::Reply(reply::not_cached(client.request_id));
@@ -284,7 +332,9 @@ impl Gateway {
             collapsed: false,
         };
         match self.streamed_from(&ask) {
-            Some(upstream) => self.forward(id, Exchange::Forwarded(ask, upstream.clone()), &upstream),
+            Some(upstream) => {
+                self.forward(id, Exchange::Forwarded(ask, upstream.clone()), &upstream)
+            }
             None => self.wait(id, ask, traceparent(found.traceparent)),
         }
     }
@@ -300,7 +350,10 @@ impl Gateway {
     /// The entry of `key`, if memory has it and it may be served.
     fn remembered(&mut self, key: &Key, request: &Request, now: Timestamp) -> Option<Rc<Entry>> {
         let mut space = self.space.borrow_mut();
-        let entry = space.memory.get(key).filter(|entry| now < entry.head().fresh_until);
+        let entry = space
+            .memory
+            .get(key)
+            .filter(|entry| now < entry.head().fresh_until);
         let entry = match entry {
             Some(entry) if is_invalidated(&self.invalidate, &entry, request) => {
                 space.memory.remove(key);
@@ -324,14 +377,22 @@ impl Gateway {
             _ => return None,
         }
         let chain = &ask.source.chain;
-        let known = location.and_then(|known| chain.iter().find(|link| link.upstream.name == known.upstream));
-        known.or_else(|| chain.first()).map(|link| link.upstream.clone())
+        let known = location.and_then(|known| {
+            chain
+                .iter()
+                .find(|link| link.upstream.name == known.upstream)
+        });
+        known
+            .or_else(|| chain.first())
+            .map(|link| link.upstream.clone())
     }
 
     fn forward(&mut self, id: StreamId, exchange: Exchange, upstream: &Upstream) -> Step {
         let path = match &exchange {
             Exchange::Forwarded(ask, _) => upstream.path_of(ask.request.upstream_path()),
-            Exchange::Waiting(_) | Exchange::Streaming(_) | Exchange::Explaining(_) => return Step::Pass,
+            Exchange::Waiting(_) | Exchange::Streaming(_) | Exchange::Explaining(_) => {
+                return Step::Pass;
+            }
         };
         self.exchanges.insert(id, exchange);
         self.count(|counters| &mut counters.forwarded_total);
@@ -392,10 +453,13 @@ impl Gateway {
                 stored = *storable && self.keep(want.key.clone(), entry.clone());
             }
             Landing::Oversized(upstream) => self.locate(want, true, &upstream.name, true),
-            Landing::Failed(_) | Landing::Unstorable => self.count(|counters| &mut counters.flight_failures_total),
+            Landing::Failed(_) | Landing::Unstorable => {
+                self.count(|counters| &mut counters.flight_failures_total)
+            }
         }
         let touchdown = Rc::new(Touchdown { landing, stored });
-        self.landed.extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
+        self.landed
+            .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
     }
 
     /// Remembers where a version lives, so that its archive is asked of the same upstream.
@@ -407,12 +471,26 @@ impl Gateway {
         }
         let mut space = self.space.borrow_mut();
         let version = version_of(want.request.canonical());
-        let oversized_mod = oversized_mod || space.locations.peek(version).is_some_and(|known| known.oversized_mod);
-        space.locations.put(version.into(), Location { upstream: upstream.into(), oversized_mod });
+        let oversized_mod = oversized_mod
+            || space
+                .locations
+                .peek(version)
+                .is_some_and(|known| known.oversized_mod);
+        space.locations.put(
+            version.into(),
+            Location {
+                upstream: upstream.into(),
+                oversized_mod,
+            },
+        );
     }
 
     fn location(&self, canonical: &str) -> Option<Location> {
-        self.space.borrow_mut().locations.get(version_of(canonical)).cloned()
+        self.space
+            .borrow_mut()
+            .locations
+            .get(version_of(canonical))
+            .cloned()
     }
 
     /// Puts an entry into memory, unless it is too large; tells whether it did.
@@ -451,12 +529,16 @@ fn is_invalidated(rules: &[Invalidation], entry: &Entry, request: &Request) -> b
     }
     let module = request.module().unwrap_or_default();
     let matches = |rule: &Invalidation| rule.modules.iter().any(|pattern| pattern.matches(&module));
-    rules.iter().any(|rule| entry.head().stored_at.as_millis() < rule.before && matches(rule))
+    rules
+        .iter()
+        .any(|rule| entry.head().stored_at.as_millis() < rule.before && matches(rule))
 }
 
 /// A canonical path without its ending: what `.info`, `.mod` and `.zip` of one version have in common.
 fn version_of(canonical: &str) -> &str {
-    canonical.rsplit_once('.').map_or(canonical, |(version, _)| version)
+    canonical
+        .rsplit_once('.')
+        .map_or(canonical, |(version, _)| version)
 }
 
 /// A trace context that may be handed on (W3C Trace Context: 55 bytes of printable ASCII in version 00).

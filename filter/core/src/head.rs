@@ -33,7 +33,9 @@ impl<'a> Relevant<'a> {
                 b"if-none-match" => found.if_none_match = Some(value),
                 b"x-request-id" => found.request_id = Some(value),
                 b"traceparent" => found.traceparent = Some(value),
-                b"disable-module-fetch" => found.fetch_disabled = value.eq_ignore_ascii_case(b"true"),
+                b"disable-module-fetch" => {
+                    found.fetch_disabled = value.eq_ignore_ascii_case(b"true")
+                }
                 _ => {}
             }
         }

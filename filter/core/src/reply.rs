@@ -71,10 +71,19 @@ pub(crate) struct Client<'a> {
 }
 
 /// The answer that an entry holds: 200, 304 to a client that has it, or the 404 or 410 that was remembered.
-pub(crate) fn entry(entry: &Rc<Entry>, class: Class, from: Provenance, client: Client<'_>, now: Timestamp) -> Reply {
+pub(crate) fn entry(
+    entry: &Rc<Entry>,
+    class: Class,
+    from: Provenance,
+    client: Client<'_>,
+    now: Timestamp,
+) -> Reply {
     let head = entry.head();
     let fresh = std::time::Duration::from_secs(head.fresh_until.seconds_since(head.stored_at));
-    let lifetime = Lifetime { fresh, immutable: head.status == 200 && class == Class::Immutable };
+    let lifetime = Lifetime {
+        fresh,
+        immutable: head.status == 200 && class == Class::Immutable,
+    };
     let mut fields: Fields = Vec::with_capacity(6);
     fields.push(("content-type", head.content_type.as_str().into()));
     fields.push(("cache-control", lifetime.cache_control().into()));
@@ -83,17 +92,40 @@ pub(crate) fn entry(entry: &Rc<Entry>, class: Class, from: Provenance, client: C
     }
     fields.push(("cache-status", cache_status(entry, from, now).into()));
     if head.status != 200 {
-        let missing = if head.status == 410 { Missing::Gone } else { Missing::NotFound };
+        let missing = if head.status == 410 {
+            Missing::Gone
+        } else {
+            Missing::NotFound
+        };
         let words = String::from_utf8_lossy(entry.body());
-        let text = error_text(&words, missing.error_type(), Some(entry.upstream()), client.request_id);
-        return Reply { status: head.status, fields, body: Body::Text(text) };
+        let text = error_text(
+            &words,
+            missing.error_type(),
+            Some(entry.upstream()),
+            client.request_id,
+        );
+        return Reply {
+            status: head.status,
+            fields,
+            body: Body::Text(text),
+        };
     }
     let etag = entry.etag();
-    let has_it = client.if_none_match.is_some_and(|tags| names_tag(tags, &etag));
+    let has_it = client
+        .if_none_match
+        .is_some_and(|tags| names_tag(tags, &etag));
     fields.push(("etag", etag.into()));
     match has_it {
-        true => Reply { status: 304, fields, body: Body::Empty },
-        false => Reply { status: 200, fields, body: Body::Entry(entry.clone()) },
+        true => Reply {
+            status: 304,
+            fields,
+            body: Body::Empty,
+        },
+        false => Reply {
+            status: 200,
+            fields,
+            body: Body::Entry(entry.clone()),
+        },
     }
 }
 
@@ -106,25 +138,38 @@ fn cache_status(entry: &Entry, from: Provenance, now: Timestamp) -> String {
         Provenance::Upstream { collapsed, stored } => {
             let stored = if stored { "; stored" } else { "" };
             let collapsed = if collapsed { "; collapsed" } else { "" };
-            format!("{CACHE}; fwd=uri-miss; fwd-status={}{stored}{collapsed}", entry.head().status)
+            format!(
+                "{CACHE}; fwd=uri-miss; fwd-status={}{stored}{collapsed}",
+                entry.head().status
+            )
         }
     }
 }
 
 /// Whether `If-None-Match` names the entity tag, by weak comparison (RFC 9110, section 13.1.2).
 fn names_tag(field: &[u8], etag: &str) -> bool {
-    field.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|tag| {
-        let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-        tag == b"*" || tag == etag.as_bytes()
-    })
+    field
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|tag| {
+            let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+            tag == b"*" || tag == etag.as_bytes()
+        })
 }
 
 /// The header of an archive that the host streams from an upstream; the length is the upstream's.
-pub(crate) fn forwarded(lifetime: Lifetime, content_type: &'static str, length: Option<u64>) -> Fields {
+pub(crate) fn forwarded(
+    lifetime: Lifetime,
+    content_type: &'static str,
+    length: Option<u64>,
+) -> Fields {
     let mut fields: Fields = vec![
         ("content-type", content_type.into()),
         ("cache-control", lifetime.cache_control().into()),
-        ("cache-status", format!("{CACHE}; fwd=uri-miss; fwd-status=200").into()),
+        (
+            "cache-status",
+            format!("{CACHE}; fwd=uri-miss; fwd-status=200").into(),
+        ),
     ];
     fields.extend(length.map(|bytes| ("content-length", bytes.to_string().into())));
     fields
@@ -175,13 +220,19 @@ pub(crate) fn failure_fields(failure: &Failure) -> Fields {
 }
 
 fn retry_after(failure: &Failure) -> Option<(&'static str, Cow<'static, str>)> {
-    let wait = failure.retry_after.as_deref().filter(|_| failure.fault == Fault::RateLimited)?;
+    let wait = failure
+        .retry_after
+        .as_deref()
+        .filter(|_| failure.fault == Fault::RateLimited)?;
     Some(("retry-after", wait.to_owned().into()))
 }
 
 /// The header of an absence whose text follows.
 pub(crate) fn missing_fields(lifetime: Lifetime) -> Fields {
-    vec![("content-type", TEXT.into()), ("cache-control", lifetime.cache_control().into())]
+    vec![
+        ("content-type", TEXT.into()),
+        ("cache-control", lifetime.cache_control().into()),
+    ]
 }
 
 /// A path that no `go` command sends: 400 if it cannot be decoded, 414 if it is too long, else 404.
@@ -204,22 +255,46 @@ pub(crate) fn method_not_allowed(request_id: &str) -> Reply {
 
 /// A GET or HEAD with a body.
 pub(crate) fn body_not_allowed(request_id: &str) -> Reply {
-    error(400, "a request for a module has no body", ErrorType::BadRequest, None, request_id)
+    error(
+        400,
+        "a request for a module has no body",
+        ErrorType::BadRequest,
+        None,
+        request_id,
+    )
 }
 
 /// A module that no route matches.
 pub(crate) fn no_route(request_id: &str) -> Reply {
-    error(404, "not found: this gateway has no route for the module", ErrorType::NotFound, None, request_id)
+    error(
+        404,
+        "not found: this gateway has no route for the module",
+        ErrorType::NotFound,
+        None,
+        request_id,
+    )
 }
 
 /// A checksum database that is not configured; 404 sends `go` to the next proxy, or to the database itself.
 pub(crate) fn no_database(request_id: &str) -> Reply {
-    error(404, "not found: this gateway does not serve the checksum database", ErrorType::NotFound, None, request_id)
+    error(
+        404,
+        "not found: this gateway does not serve the checksum database",
+        ErrorType::NotFound,
+        None,
+        request_id,
+    )
 }
 
 /// A client asked the caches only, and they do not have it.
 pub(crate) fn not_cached(request_id: &str) -> Reply {
-    error(404, "not found: not in the cache, and only the cache was asked", ErrorType::NotFound, None, request_id)
+    error(
+        404,
+        "not found: not in the cache, and only the cache was asked",
+        ErrorType::NotFound,
+        None,
+        request_id,
+    )
 }
 
 /// More requests wait for upstreams than the gateway holds.
@@ -232,27 +307,57 @@ pub(crate) fn overload(request_id: &str) -> Reply {
 
 /// A fault of the gateway itself.
 pub(crate) fn internal(request_id: &str) -> Reply {
-    error(500, "the gateway could not keep the answer", ErrorType::Internal, None, request_id)
+    error(
+        500,
+        "the gateway could not keep the answer",
+        ErrorType::Internal,
+        None,
+        request_id,
+    )
 }
 
 /// `/sumdb/<name>/supported` of a database that is configured.
 pub(crate) fn database_supported() -> Reply {
-    let fields = vec![("content-type", TEXT.into()), ("cache-control", "public, max-age=3600".into())];
-    Reply { status: 200, fields, body: Body::Empty }
+    let fields = vec![
+        ("content-type", TEXT.into()),
+        ("cache-control", "public, max-age=3600".into()),
+    ];
+    Reply {
+        status: 200,
+        fields,
+        body: Body::Empty,
+    }
 }
 
 /// A probe's page.
 pub(crate) fn probe(words: &'static str) -> Reply {
-    Reply { status: 200, fields: error_fields(), body: Body::Text(words.to_owned()) }
+    Reply {
+        status: 200,
+        fields: error_fields(),
+        body: Body::Text(words.to_owned()),
+    }
 }
 
-fn error(status: u16, words: &str, error: ErrorType, upstream: Option<&str>, request_id: &str) -> Reply {
+fn error(
+    status: u16,
+    words: &str,
+    error: ErrorType,
+    upstream: Option<&str>,
+    request_id: &str,
+) -> Reply {
     let text = error_text(words, error, upstream, request_id);
-    Reply { status, fields: error_fields(), body: Body::Text(text) }
+    Reply {
+        status,
+        fields: error_fields(),
+        body: Body::Text(text),
+    }
 }
 
 fn error_fields() -> Fields {
-    vec![("content-type", TEXT.into()), ("cache-control", "no-store".into())]
+    vec![
+        ("content-type", TEXT.into()),
+        ("cache-control", "no-store".into()),
+    ]
 }
 
 #[cfg(test)]
@@ -262,7 +367,11 @@ mod tests {
     use crate::testing::test;
 
     fn field<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-        reply.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
+        reply
+            .fields
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| &**value)
     }
 
     fn stored(status: u16) -> Rc<Entry> {
@@ -286,7 +395,10 @@ mod tests {
         assert_eq!(reply.status, 200);
         assert_eq!(field(&reply, "age"), Some("5"));
         assert_eq!(field(&reply, "cache-control"), Some("public, max-age=60"));
-        assert_eq!(field(&reply, "cache-status"), Some("goproxy-wasm; hit; ttl=55; detail=memory"));
+        assert_eq!(
+            field(&reply, "cache-status"),
+            Some("goproxy-wasm; hit; ttl=55; detail=memory")
+        );
     }
 
     #[test]
@@ -302,7 +414,10 @@ mod tests {
             (None, 200),
         ] {
             let if_none_match = tags.as_deref().map(str::as_bytes);
-            let client = Client { request_id: "-", if_none_match };
+            let client = Client {
+                request_id: "-",
+                if_none_match,
+            };
             let reply = entry(&stored(200), Class::Mutable, HIT, client, now);
             assert_eq!(reply.status, status, "{tags:?}");
             assert_eq!(reply.body.as_bytes().is_empty(), status == 304, "{tags:?}");
@@ -311,10 +426,25 @@ mod tests {
 
     #[test]
     fn a_remembered_absence_carries_the_words_and_this_request() {
-        let client = Client { request_id: "r2", if_none_match: Some(b"*") };
-        let reply = entry(&stored(410), Class::Immutable, HIT, client, Timestamp::from_millis(15_000));
-        assert_eq!((reply.status, field(&reply, "cache-control")), (410, Some("public, max-age=60")));
-        assert_eq!(reply.body.as_bytes(), b"words\n(goproxy-wasm: gone, upstream public, request r2)\n");
+        let client = Client {
+            request_id: "r2",
+            if_none_match: Some(b"*"),
+        };
+        let reply = entry(
+            &stored(410),
+            Class::Immutable,
+            HIT,
+            client,
+            Timestamp::from_millis(15_000),
+        );
+        assert_eq!(
+            (reply.status, field(&reply, "cache-control")),
+            (410, Some("public, max-age=60"))
+        );
+        assert_eq!(
+            reply.body.as_bytes(),
+            b"words\n(goproxy-wasm: gone, upstream public, request r2)\n"
+        );
     }
 
     #[test]
@@ -332,7 +462,11 @@ mod tests {
         for (fault, expected) in [(Fault::RateLimited, Some("7")), (Fault::Status(503), None)] {
             let mut of = Failure::new(fault, &"up".into(), String::new());
             of.retry_after = Some("7".into());
-            assert_eq!(field(&failure(&of, "-"), "retry-after"), expected, "{fault:?}");
+            assert_eq!(
+                field(&failure(&of, "-"), "retry-after"),
+                expected,
+                "{fault:?}"
+            );
         }
     }
 }

@@ -62,7 +62,12 @@ impl ErrorType {
 
 /// Writes the text: `words`, made printable and cut to what fits, then a last line that says what, where and which
 /// request. `upstream` is `None` where none was asked.
-pub(crate) fn error_text(words: &str, error: ErrorType, upstream: Option<&str>, request_id: &str) -> String {
+pub(crate) fn error_text(
+    words: &str,
+    error: ErrorType,
+    upstream: Option<&str>,
+    request_id: &str,
+) -> String {
     let mut trailer = String::with_capacity(128);
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -72,7 +77,11 @@ pub(crate) fn error_text(words: &str, error: ErrorType, upstream: Option<&str>, 
         upstream.unwrap_or("none"),
         request_id
     );
-    let mut text = printable(words, MAX_BYTES.saturating_sub(trailer.len()), MAX_LINES.saturating_sub(1));
+    let mut text = printable(
+        words,
+        MAX_BYTES.saturating_sub(trailer.len()),
+        MAX_LINES.saturating_sub(1),
+    );
     text.push_str(&trailer);
     text
 }
@@ -81,10 +90,19 @@ pub(crate) fn error_text(words: &str, error: ErrorType, upstream: Option<&str>, 
 /// over replaced by `?`.
 fn printable(words: &str, max_bytes: usize, max_lines: usize) -> String {
     let mut text = String::new();
-    for line in words.lines().map(str::trim).filter(|line| !line.is_empty()).take(max_lines) {
+    for line in words
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(max_lines)
+    {
         let start = text.len();
         for character in line.chars() {
-            let shown = if is_printable(character) { character } else { '?' };
+            let shown = if is_printable(character) {
+                character
+            } else {
+                '?'
+            };
             // One byte is kept for the end of the line.
             if text.len().saturating_add(shown.len_utf8()) >= max_bytes {
                 if text.len() > start {
@@ -110,14 +128,19 @@ pub(crate) fn upstream_words(head: &crate::callout::AnswerHead, body: &[u8]) -> 
     if head.encoded || !(head.content_type.is_none() || head.is_type(&["text/plain"])) {
         return String::new();
     }
-    let start = body.get(..body.len().min(MAX_UPSTREAM_BYTES)).unwrap_or_default();
+    let start = body
+        .get(..body.len().min(MAX_UPSTREAM_BYTES))
+        .unwrap_or_default();
     String::from_utf8_lossy(start).into_owned()
 }
 
 /// A request id that may stand in a text: at most 64 bytes of printable ASCII, else `-`.
 pub(crate) fn request_id(value: Option<&[u8]>) -> &str {
-    let text = value.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let text = value
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    let fits =
+        !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { text } else { "-" }
 }
 
@@ -142,7 +165,10 @@ mod tests {
     #[test]
     fn a_text_ends_with_what_where_and_which_request() {
         let text = text("not found: no such module\n");
-        assert_eq!(text, "not found: no such module\n(goproxy-wasm: not_found, upstream public, request id-1)\n");
+        assert_eq!(
+            text,
+            "not found: no such module\n(goproxy-wasm: not_found, upstream public, request id-1)\n"
+        );
     }
 
     #[test]
@@ -164,7 +190,12 @@ mod tests {
 
     #[test]
     fn the_longest_names_leave_the_trailer_whole() {
-        let text = error_text(&"w ".repeat(900), ErrorType::InvalidBody, Some(&"u".repeat(64)), &"r".repeat(64));
+        let text = error_text(
+            &"w ".repeat(900),
+            ErrorType::InvalidBody,
+            Some(&"u".repeat(64)),
+            &"r".repeat(64),
+        );
         assert!(go_shows(&text) && text.ends_with("r)\n"), "{text}");
     }
 

@@ -22,7 +22,10 @@ impl Timestamp {
     /// The moment `by` later, or the last one that can be told.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// Whole seconds from `earlier` to this moment; 0 if the clock went backwards.

@@ -60,20 +60,42 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn new(config: &Config) -> Self {
-        let upstreams: Vec<Rc<Upstream>> = config.upstreams.iter().map(|one| Rc::new(Upstream::new(one))).collect();
+        let upstreams: Vec<Rc<Upstream>> = config
+            .upstreams
+            .iter()
+            .map(|one| Rc::new(Upstream::new(one)))
+            .collect();
         let link = |link: &config::Link| {
             // A configuration that was compiled has no dangling index.
             let upstream = upstreams.get(link.upstream)?.clone();
-            Some(Link { upstream, on: link.on })
+            Some(Link {
+                upstream,
+                on: link.on,
+            })
         };
         let route = |route: &config::Route| {
             let chain = route.chain.iter().filter_map(link).collect();
-            (route.modules.clone(), Source { chain, freshness: route.freshness })
+            (
+                route.modules.clone(),
+                Source {
+                    chain,
+                    freshness: route.freshness,
+                },
+            )
         };
         let database = |database: &config::Database| {
             let upstream = Rc::new(Upstream::new(&database.upstream));
-            let chain = Rc::new([Link { upstream, on: FallThrough::NotFound }]);
-            ((*database.name).into(), Source { chain, freshness: config.freshness })
+            let chain = Rc::new([Link {
+                upstream,
+                on: FallThrough::NotFound,
+            }]);
+            (
+                (*database.name).into(),
+                Source {
+                    chain,
+                    freshness: config.freshness,
+                },
+            )
         };
         Self {
             routes: config.routes.iter().map(route).collect(),
@@ -83,12 +105,17 @@ impl Sources {
 
     /// The first route whose patterns match the module.
     pub(crate) fn of_module(&self, module: &str) -> Option<&Source> {
-        let matches = |(patterns, _): &&(Vec<Pattern>, Source)| patterns.iter().any(|one| one.matches(module));
+        let matches = |(patterns, _): &&(Vec<Pattern>, Source)| {
+            patterns.iter().any(|one| one.matches(module))
+        };
         self.routes.iter().find(matches).map(|(_, source)| source)
     }
 
     /// The checksum database of that name, if it is configured.
     pub(crate) fn of_database(&self, name: &str) -> Option<&Source> {
-        self.databases.iter().find(|(known, _)| **known == *name).map(|(_, source)| source)
+        self.databases
+            .iter()
+            .find(|(known, _)| **known == *name)
+            .map(|(_, source)| source)
     }
 }

@@ -78,7 +78,9 @@ impl Fault {
     pub(crate) const fn error_type(self) -> ErrorType {
         match self {
             Self::Forbidden | Self::UnavailableForLegalReasons => ErrorType::PolicyDenied,
-            Self::RateLimited | Self::Unauthorized | Self::Status(400..=499) => ErrorType::Upstream4xx,
+            Self::RateLimited | Self::Unauthorized | Self::Status(400..=499) => {
+                ErrorType::Upstream4xx
+            }
             Self::Status(_) => ErrorType::Upstream5xx,
             Self::InvalidBody => ErrorType::InvalidBody,
             Self::Reset | Self::Unreachable | Self::UnknownTarget => ErrorType::Connection,
@@ -90,13 +92,23 @@ impl Fault {
     pub(crate) fn describe(self) -> String {
         match self {
             Self::Forbidden => "the upstream refused: 403 Forbidden".to_owned(),
-            Self::UnavailableForLegalReasons => "the upstream refused: 451 Unavailable For Legal Reasons".to_owned(),
-            Self::RateLimited => "the upstream asks for fewer requests: 429 Too Many Requests".to_owned(),
-            Self::Unauthorized => "the upstream wants a credential that the gateway does not have: 401".to_owned(),
-            Self::Status(status @ 300..=399) => format!("the upstream redirects ({status}), which is not followed"),
+            Self::UnavailableForLegalReasons => {
+                "the upstream refused: 451 Unavailable For Legal Reasons".to_owned()
+            }
+            Self::RateLimited => {
+                "the upstream asks for fewer requests: 429 Too Many Requests".to_owned()
+            }
+            Self::Unauthorized => {
+                "the upstream wants a credential that the gateway does not have: 401".to_owned()
+            }
+            Self::Status(status @ 300..=399) => {
+                format!("the upstream redirects ({status}), which is not followed")
+            }
             Self::Status(status) => format!("the upstream answered {status}"),
             Self::InvalidBody => "the upstream's answer is not what was asked for".to_owned(),
-            Self::UnknownTarget => "the gateway's host has no such target: a mistake in its configuration".to_owned(),
+            Self::UnknownTarget => {
+                "the gateway's host has no such target: a mistake in its configuration".to_owned()
+            }
             Self::Reset => "the upstream's answer broke off".to_owned(),
             Self::Unreachable => "the upstream cannot be reached".to_owned(),
             Self::Timeout => "the upstream did not answer in time".to_owned(),
@@ -125,8 +137,17 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(fault: Fault, upstream: &Rc<str>, words: String) -> Self {
-        let words = if words.trim().is_empty() { fault.describe() } else { words };
-        Self { fault, upstream: upstream.clone(), words, retry_after: None }
+        let words = if words.trim().is_empty() {
+            fault.describe()
+        } else {
+            words
+        };
+        Self {
+            fault,
+            upstream: upstream.clone(),
+            words,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn worst(first: Option<Self>, second: Self) -> Self {
@@ -147,7 +168,11 @@ mod tests {
         for status in 100..600 {
             let verdict = Verdict::of_status(status);
             assert_eq!(verdict == Verdict::Found, status == 200, "{status}");
-            assert_eq!(matches!(verdict, Verdict::Missing(_)), matches!(status, 404 | 410), "{status}");
+            assert_eq!(
+                matches!(verdict, Verdict::Missing(_)),
+                matches!(status, 404 | 410),
+                "{status}"
+            );
         }
     }
 

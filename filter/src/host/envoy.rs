@@ -25,14 +25,14 @@ pub(crate) fn forward(client: &[(&[u8], &[u8])], forward: &Forward) -> Result<()
         ("user-agent", forward.user_agent.as_bytes()),
         (UPSTREAM_FIELD, forward.target.as_bytes()),
     ];
-    ffi::replace_map(Map::RequestHeaders, &pairs::encode(kept.chain(own)))
+    ffi::replace_map(Map::Request, &pairs::encode(kept.chain(own)))
 }
 
 /// A request that is not ours goes on untouched, but for what could choose a route of ours.
 pub(crate) fn disarm(client: &[(&[u8], &[u8])]) -> Result<(), HostError> {
     for name in OWN_FIELDS {
         if client.iter().any(|(known, _)| *known == name.as_bytes()) {
-            ffi::remove_field(Map::RequestHeaders, name)?;
+            ffi::remove_field(Map::Request, name)?;
         }
     }
     Ok(())
@@ -45,8 +45,19 @@ pub(crate) fn dispatch(callout: &Callout) -> Result<u32, CalloutOutcome> {
         (":path", callout.path.as_str()),
         (":authority", &*callout.authority),
     ];
-    fields.extend(callout.headers.iter().map(|(name, value)| (*name, &**value)));
-    let sent = proxy_wasm::hostcalls::dispatch_http_call(&callout.target, fields, None, vec![], callout.timeout);
+    fields.extend(
+        callout
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, &**value)),
+    );
+    let sent = proxy_wasm::hostcalls::dispatch_http_call(
+        &callout.target,
+        fields,
+        None,
+        vec![],
+        callout.timeout,
+    );
     sent.map_err(|status| match status {
         proxy_wasm::types::Status::BadArgument => CalloutOutcome::UnknownTarget,
         // Too many pending requests, or no host in the cluster.
@@ -60,7 +71,9 @@ pub(crate) fn outcome(fields: usize, size: usize, body_limit: usize) -> CalloutO
     if fields == 0 {
         return CalloutOutcome::Reset;
     }
-    let Ok(map) = ffi::map(Map::CalloutResponseHeaders) else { return CalloutOutcome::Reset };
+    let Ok(map) = ffi::map(Map::CalloutResponse) else {
+        return CalloutOutcome::Reset;
+    };
     let fields = pairs::decode(&map);
     let status = status(&fields);
     if !fields.iter().any(|(name, _)| *name == UPSTREAM_TIME) {
@@ -84,8 +97,13 @@ pub(crate) fn outcome(fields: usize, size: usize, body_limit: usize) -> CalloutO
 
 /// The `:status` of an answer; 0 if it has none.
 pub(crate) fn status(fields: &[(&[u8], &[u8])]) -> u16 {
-    let value = fields.iter().find(|(name, _)| *name == b":status").map(|(_, value)| *value);
-    value.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok()).unwrap_or_default()
+    let value = fields
+        .iter()
+        .find(|(name, _)| *name == b":status")
+        .map(|(_, value)| *value);
+    value
+        .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Who made the answer to a forwarded request. Only an error is worth the question.
@@ -104,5 +122,8 @@ pub(crate) fn made_by(status: u16) -> MadeBy {
 /// The name of the plugin, the default namespace.
 pub(crate) fn plugin_name() -> String {
     let name = ffi::property("plugin_name").unwrap_or_default();
-    String::from_utf8(name).ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "goproxy".to_owned())
+    String::from_utf8(name)
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "goproxy".to_owned())
 }

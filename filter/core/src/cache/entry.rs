@@ -116,7 +116,9 @@ impl Entry {
         let key_length = u16::try_from(key.len()).map_err(|_| Corrupt::Length)?;
         let upstream_length = u16::try_from(upstream.len()).map_err(|_| Corrupt::Length)?;
         let body_length = u32::try_from(body.len()).map_err(|_| Corrupt::Length)?;
-        let total = [key.len(), upstream.len(), body.len()].iter().fold(FIXED, |sum, n| sum.saturating_add(*n));
+        let total = [key.len(), upstream.len(), body.len()]
+            .iter()
+            .fold(FIXED, |sum, n| sum.saturating_add(*n));
         let body_hash = xxh64(body, 0);
         let mut stored = Vec::with_capacity(total);
         stored.extend_from_slice(&MAGIC);
@@ -136,7 +138,13 @@ impl Entry {
         }
         let upstream_at = FIXED.saturating_add(key.len());
         let body_at = upstream_at.saturating_add(upstream.len());
-        Ok(Self { head, body_hash, upstream: upstream_at..body_at, body_at, stored: stored.into() })
+        Ok(Self {
+            head,
+            body_hash,
+            upstream: upstream_at..body_at,
+            body_at,
+            stored: stored.into(),
+        })
     }
 
     /// Reads the stored form of the object `key`, as another tier gave it.
@@ -154,11 +162,17 @@ impl Entry {
         }
         let content_type = ContentType::from_code(content_type).ok_or(Corrupt::Field)?;
         let status = u16::from_le_bytes(fields.take()?);
-        let mut moment = || fields.take().map(u64::from_le_bytes).map(Timestamp::from_millis);
+        let mut moment = || {
+            fields
+                .take()
+                .map(u64::from_le_bytes)
+                .map(Timestamp::from_millis)
+        };
         let (stored_at, fresh_until, stale_until) = (moment()?, moment()?, moment()?);
         let key_length = usize::from(u16::from_le_bytes(fields.take()?));
         let upstream_length = usize::from(u16::from_le_bytes(fields.take()?));
-        let body_length = usize::try_from(u32::from_le_bytes(fields.take()?)).map_err(|_| Corrupt::Length)?;
+        let body_length =
+            usize::try_from(u32::from_le_bytes(fields.take()?)).map_err(|_| Corrupt::Length)?;
         let body_hash = u64::from_le_bytes(fields.take()?);
         let sum = u64::from_le_bytes(fields.take()?);
         let (stored_key, upstream) = (fields.slice(key_length)?, fields.slice(upstream_length)?);
@@ -178,8 +192,20 @@ impl Entry {
         }
         let upstream_at = FIXED.saturating_add(key_length);
         let body_at = upstream_at.saturating_add(upstream_length);
-        let head = EntryHead { status, content_type, stored_at, fresh_until, stale_until };
-        Ok(Self { head, body_hash, upstream: upstream_at..body_at, body_at, stored })
+        let head = EntryHead {
+            status,
+            content_type,
+            stored_at,
+            fresh_until,
+            stale_until,
+        };
+        Ok(Self {
+            head,
+            body_hash,
+            upstream: upstream_at..body_at,
+            body_at,
+            stored,
+        })
     }
 
     /// What is known besides the bytes.
@@ -257,13 +283,19 @@ mod tests {
         let written = entry();
         let read = Entry::from_stored(written.stored().into(), KEY).unwrap();
         assert_eq!(read.head(), written.head());
-        assert_eq!((read.body(), read.upstream(), read.etag()), (&b"v1.0.0\n"[..], "public", written.etag()));
+        assert_eq!(
+            (read.body(), read.upstream(), read.etag()),
+            (&b"v1.0.0\n"[..], "public", written.etag())
+        );
     }
 
     #[test]
     fn an_entry_of_another_object_is_refused() {
         let stored = entry().stored().into();
-        assert_eq!(Entry::from_stored(stored, "v1/x/public/example.com/b/@v/list").unwrap_err(), Corrupt::Key);
+        assert_eq!(
+            Entry::from_stored(stored, "v1/x/public/example.com/b/@v/list").unwrap_err(),
+            Corrupt::Key
+        );
     }
 
     #[test]
@@ -280,9 +312,15 @@ mod tests {
     fn an_entry_cut_short_or_longer_is_refused() {
         let good = entry();
         for length in 0..good.stored().len() {
-            assert!(Entry::from_stored(good.stored()[..length].into(), KEY).is_err(), "{length} bytes");
+            assert!(
+                Entry::from_stored(good.stored()[..length].into(), KEY).is_err(),
+                "{length} bytes"
+            );
         }
         let longer = [good.stored(), b"x"].concat();
-        assert_eq!(Entry::from_stored(longer.into(), KEY).unwrap_err(), Corrupt::Length);
+        assert_eq!(
+            Entry::from_stored(longer.into(), KEY).unwrap_err(),
+            Corrupt::Length
+        );
     }
 }

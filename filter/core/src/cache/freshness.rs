@@ -16,25 +16,41 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// Not stored, by us or by anybody.
-    pub const NONE: Self = Self { fresh: Duration::ZERO, immutable: false };
+    pub const NONE: Self = Self {
+        fresh: Duration::ZERO,
+        immutable: false,
+    };
 
     /// Of an object that is there.
     pub const fn of_found(freshness: &Freshness, class: Class) -> Self {
         match class {
-            Class::Immutable => Self { fresh: freshness.immutable, immutable: true },
-            Class::Mutable => Self { fresh: freshness.mutable, immutable: false },
+            Class::Immutable => Self {
+                fresh: freshness.immutable,
+                immutable: true,
+            },
+            Class::Mutable => Self {
+                fresh: freshness.mutable,
+                immutable: false,
+            },
         }
     }
 
     /// Of an object that every upstream of the chain says is not there.
     pub const fn of_missing(freshness: &Freshness) -> Self {
-        Self { fresh: freshness.negative, immutable: false }
+        Self {
+            fresh: freshness.negative,
+            immutable: false,
+        }
     }
 
     /// The same, unless the upstream forbids a shared cache to keep it.
     #[must_use]
     pub const fn unless_forbidden(self, upstream: UpstreamCacheControl) -> Self {
-        if upstream.forbids_storing { Self::NONE } else { self }
+        if upstream.forbids_storing {
+            Self::NONE
+        } else {
+            self
+        }
     }
 
     /// Whether there is anything to store.
@@ -47,7 +63,9 @@ impl Lifetime {
         let seconds = self.fresh.as_secs();
         match self {
             _ if !self.is_storable() => "no-store".to_owned(),
-            Self { immutable: true, .. } => format!("public, max-age={seconds}, immutable"),
+            Self {
+                immutable: true, ..
+            } => format!("public, max-age={seconds}, immutable"),
             _ => format!("public, max-age={seconds}"),
         }
     }
@@ -65,10 +83,16 @@ impl UpstreamCacheControl {
     #[must_use]
     pub fn and(self, field: &[u8]) -> Self {
         let forbids = field.split(|byte| *byte == b',').any(|directive| {
-            let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+            let name = directive
+                .split(|byte| *byte == b'=')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii();
             name.eq_ignore_ascii_case(b"no-store") || name.eq_ignore_ascii_case(b"private")
         });
-        Self { forbids_storing: self.forbids_storing || forbids }
+        Self {
+            forbids_storing: self.forbids_storing || forbids,
+        }
     }
 }
 
@@ -91,15 +115,31 @@ mod tests {
             let got = UpstreamCacheControl::default().and(field.as_bytes());
             assert_eq!(got.forbids_storing, forbids, "{field}");
         }
-        let both = UpstreamCacheControl::default().and(b"no-store").and(b"public");
+        let both = UpstreamCacheControl::default()
+            .and(b"no-store")
+            .and(b"public");
         assert!(both.forbids_storing, "a second line takes nothing back");
     }
 
     #[test]
     fn cache_control_tells_the_lifetime() {
         let minute = Duration::from_secs(60);
-        assert_eq!(Lifetime { fresh: minute, immutable: false }.cache_control(), "public, max-age=60");
-        assert_eq!(Lifetime { fresh: minute, immutable: true }.cache_control(), "public, max-age=60, immutable");
+        assert_eq!(
+            Lifetime {
+                fresh: minute,
+                immutable: false
+            }
+            .cache_control(),
+            "public, max-age=60"
+        );
+        assert_eq!(
+            Lifetime {
+                fresh: minute,
+                immutable: true
+            }
+            .cache_control(),
+            "public, max-age=60, immutable"
+        );
         assert_eq!(Lifetime::NONE.cache_control(), "no-store");
     }
 }

@@ -48,6 +48,9 @@ mod tests {
 
     #[test]
     fn a_key_names_version_namespace_scope_and_path() {
-        assert_eq!(Key::public("team-a", "/example.com/a/@v/list").as_str(), "v1/team-a/public/example.com/a/@v/list");
+        assert_eq!(
+            Key::public("team-a", "/example.com/a/@v/list").as_str(),
+            "v1/team-a/public/example.com/a/@v/list"
+        );
     }
 }

@@ -21,7 +21,12 @@ pub struct MemoryCache {
 impl MemoryCache {
     /// An empty cache that will hold at most `budget` bytes, keys and bookkeeping included; 0 holds nothing.
     pub fn new(budget: usize) -> Self {
-        Self { entries: LruCache::unbounded(), bytes: 0, budget, evicted: 0 }
+        Self {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+            budget,
+            evicted: 0,
+        }
     }
 
     /// The entry of `key`, fresh or not; it is the most recently used one now.
@@ -79,7 +84,9 @@ impl MemoryCache {
 
     fn shrink(&mut self) {
         while self.bytes > self.budget {
-            let Some((key, old)) = self.entries.pop_lru() else { return };
+            let Some((key, old)) = self.entries.pop_lru() else {
+                return;
+            };
             self.bytes = self.bytes.saturating_sub(cost(&key, &old));
             self.evicted = self.evicted.saturating_add(1);
         }
@@ -87,7 +94,9 @@ impl MemoryCache {
 }
 
 fn cost(key: &Key, entry: &Entry) -> usize {
-    OVERHEAD.saturating_add(key.as_str().len()).saturating_add(entry.stored().len())
+    OVERHEAD
+        .saturating_add(key.as_str().len())
+        .saturating_add(entry.stored().len())
 }
 
 #[cfg(test)]
@@ -100,7 +109,13 @@ mod tests {
     fn put(cache: &mut MemoryCache, name: &str, size: usize) {
         let at = Timestamp::from_millis(0);
         let content_type = ContentType::Text;
-        let head = EntryHead { status: 200, content_type, stored_at: at, fresh_until: at, stale_until: at };
+        let head = EntryHead {
+            status: 200,
+            content_type,
+            stored_at: at,
+            fresh_until: at,
+            stale_until: at,
+        };
         let key = Key::public("x", name);
         let entry = Entry::new(head, key.as_str(), "up", &vec![0; size]).unwrap();
         cache.insert(key, Rc::new(entry));
@@ -137,7 +152,10 @@ mod tests {
         let mut cache = MemoryCache::new(2_000);
         put(&mut cache, "/a", 100);
         put(&mut cache, "/a", 5_000);
-        assert!(!has(&mut cache, "/a"), "the old body must not be served for the new one");
+        assert!(
+            !has(&mut cache, "/a"),
+            "the old body must not be served for the new one"
+        );
         assert_eq!(cache.bytes(), 0);
     }
 }

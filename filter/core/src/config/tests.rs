@@ -16,7 +16,9 @@ fn read(json: &str) -> Config {
 }
 
 fn refusal(json: &[u8]) -> String {
-    Config::from_json(json, "plugin").expect_err("refused").to_string()
+    Config::from_json(json, "plugin")
+        .expect_err("refused")
+        .to_string()
 }
 
 #[test]
@@ -35,15 +37,33 @@ fn what_is_written_is_what_is_configured() {
     };
     assert_eq!(config.upstreams[1], mirror);
     let chain = [
-        Link { upstream: 0, on: FallThrough::NotFound },
-        Link { upstream: 1, on: FallThrough::AnyError },
-        Link { upstream: 2, on: FallThrough::NotFound },
+        Link {
+            upstream: 0,
+            on: FallThrough::NotFound,
+        },
+        Link {
+            upstream: 1,
+            on: FallThrough::AnyError,
+        },
+        Link {
+            upstream: 2,
+            on: FallThrough::NotFound,
+        },
     ];
     assert_eq!(config.routes[1].chain, chain);
     assert!(config.routes[0].modules[1].matches("a.git.corp.example/team"));
     let sumdb = &config.sumdb[0];
-    assert_eq!((sumdb.name.as_str(), sumdb.upstream.name.as_str()), ("sum.golang.org", "sum.golang.org"));
-    assert_eq!(config.memory, Memory { size: 64 << 20, max_object: 512 << 10 });
+    assert_eq!(
+        (sumdb.name.as_str(), sumdb.upstream.name.as_str()),
+        ("sum.golang.org", "sum.golang.org")
+    );
+    assert_eq!(
+        config.memory,
+        Memory {
+            size: 64 << 20,
+            max_object: 512 << 10
+        }
+    );
     assert_eq!(config.invalidate[0].before, 1_795_305_600_000);
 }
 
@@ -58,10 +78,20 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.upstreams[0].path, "");
     assert_eq!(config.upstreams[0].timeout, Duration::from_secs(120));
     assert!(config.sumdb.is_empty() && config.invalidate.is_empty());
-    assert_eq!(config.memory, Memory { size: 32 << 20, max_object: 256 << 10 });
+    assert_eq!(
+        config.memory,
+        Memory {
+            size: 32 << 20,
+            max_object: 256 << 10
+        }
+    );
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let minute = Duration::from_secs(60);
-    let freshness = Freshness { immutable: year, mutable: minute, negative: minute };
+    let freshness = Freshness {
+        immutable: year,
+        mutable: minute,
+        negative: minute,
+    };
     assert_eq!(config.freshness, freshness);
     assert_eq!(config.routes[0].freshness, freshness);
 }
@@ -76,6 +106,10 @@ fn a_route_overrides_the_freshness_it_names_and_no_other() {
     };
     assert_eq!(config.freshness, base);
     assert_eq!(config.routes[1].freshness, base);
-    let own = Freshness { mutable: Duration::ZERO, negative: Duration::from_secs(5), ..base };
+    let own = Freshness {
+        mutable: Duration::ZERO,
+        negative: Duration::from_secs(5),
+        ..base
+    };
     assert_eq!(config.routes[0].freshness, own);
 }
