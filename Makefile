@@ -1,0 +1,55 @@
+# Every task a person types. `make help` lists them; each fetches and builds first what it needs.
+
+PY := python3
+TOOLS := integration/toolchain
+GET := $(PY) $(TOOLS)/get.py
+BUILD := $(PY) $(TOOLS)/build.py
+LAUNCH := cargo run -q --release -p goproxy-integration --bin goproxy-launch --
+
+# What `make run`, `make demo` and `make bench` take; README has their meaning and defaults.
+# SUITE=name runs one suite of `make test`. Only what is set is handed on: an empty value would not be the default.
+VARIABLES := HOST LISTEN ADMIN UPSTREAM SUMDB UPSTREAM_CA CLUSTERS WORKERS ARCHIVES REDIS_HTTP REDIS_TOKEN \
+	EVENTS EVENTS_HTTP TLS CONFIG NGINX_WASM SUITE
+$(foreach name,$(VARIABLES),$(if $(value $(name)),$(eval export $(name))))
+
+.PHONY: build test demo run integration bench image lint clean distclean help
+.DEFAULT_GOAL := build
+
+build: ## dist/goproxy_filter.wasm, the plugin
+	@$(BUILD) filter
+
+run: ## a gateway in the foreground, on http://127.0.0.1:8080 unless LISTEN says otherwise
+	@$(GET) envoy
+	@$(BUILD) filter
+	@exec $(LAUNCH) run
+
+demo: ## the real go command builds a program through Envoy and the filter, cold and then warm
+	@$(GET) envoy go
+	@$(BUILD) filter origin
+	@exec $(LAUNCH) demo
+
+bench: ## the benchmarks; ratios as a table and in target/bench/report.json
+	@$(GET) envoy go wrk
+	@$(BUILD) filter noop origin
+	@exec $(LAUNCH) bench
+
+test: ## every test that needs no container (SUITE=name for one suite)
+	@exec $(PY) integration/run-tests.py
+
+lint: ## formatting, clippy, licences, Go, Python and shell
+	@exec $(PY) integration/lint.py
+
+integration: ## the tests on docker-based hosts
+	@echo "make integration: not built yet" >&2; exit 2
+
+image: ## the container image of the plugin
+	@echo "make image: not built yet" >&2; exit 2
+
+clean: ## removes what was built, keeps the tools
+	rm -rf target dist
+
+distclean: clean ## removes the tools too
+	rm -rf .toolchain
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
