@@ -58,6 +58,13 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, size: usize) -> u32;
     fn proxy_get_property(
         path: *const u8,
@@ -141,6 +148,20 @@ pub(crate) fn map(map: Map) -> Result<Vec<u8>, HostError> {
 pub(crate) fn replace_map(map: Map, fields: &[u8]) -> Result<(), HostError> {
     // SAFETY: `fields` outlives the call, and the host only reads it.
     checked(unsafe { proxy_set_header_map_pairs(map as u32, fields.as_ptr(), fields.len()) })
+}
+
+/// Sets a field. The value must have passed [`crate::pairs::checked`].
+pub(crate) fn set_field(map: Map, name: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: both slices outlive the call, and the host only reads them.
+    checked(unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
 }
 
 /// Takes a field out of a map.

@@ -70,6 +70,11 @@ pub(crate) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clo
     map
 }
 
+/// A single value, through the same gate: one that no header can hold becomes empty.
+pub(crate) fn checked(value: &[u8]) -> &[u8] {
+    if is_value(value) { value } else { &[] }
+}
+
 fn is_name(name: &str) -> bool {
     let token = name.strip_prefix(':').unwrap_or(name);
     !token.is_empty()

@@ -131,6 +131,8 @@ pub enum MadeBy {
     HostAfterTimeout,
     /// The host, because there was no connection, or no answer on it.
     HostUnreachable,
+    /// The host, because it does not know the target: a mistake in its configuration.
+    HostWithoutTarget,
 }
 
 // === impl Exchange ===
@@ -181,6 +183,7 @@ impl Exchange {
         let verdict = match answer.made_by {
             MadeBy::HostAfterTimeout => Verdict::Failed(Fault::Timeout),
             MadeBy::HostUnreachable => Verdict::Failed(Fault::Unreachable),
+            MadeBy::HostWithoutTarget => Verdict::Failed(Fault::UnknownTarget),
             MadeBy::Upstream => Verdict::of_status(answer.status),
         };
         match verdict {
