@@ -78,6 +78,8 @@ pub struct AnswerHead {
     pub encoded: bool,
     /// `retry-after`, where it is printable and short.
     pub retry_after: Option<Rc<str>>,
+    /// `location`, where it is a printable reference of sane length.
+    pub location: Option<Rc<str>>,
     /// `cache-control`.
     pub cache_control: crate::cache::UpstreamCacheControl,
 }
@@ -93,7 +95,10 @@ impl AnswerHead {
                 b"content-encoding" => {
                     head.encoded |= !value.trim_ascii().eq_ignore_ascii_case(b"identity")
                 }
-                b"retry-after" => head.retry_after = short(value),
+                b"retry-after" => head.retry_after = printable(value, 64),
+                b"location" => {
+                    head.location = printable(value, 4096).filter(|text| !text.contains(' '))
+                }
                 b"cache-control" => head.cache_control = head.cache_control.and(value),
                 _ => {}
             }
@@ -124,11 +129,11 @@ fn number(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
-/// A value that may be handed on: at most 64 bytes of printable ASCII.
-fn short(value: &[u8]) -> Option<Rc<str>> {
+/// A value that may be handed on: at most `max` bytes of printable ASCII.
+fn printable(value: &[u8], max: usize) -> Option<Rc<str>> {
     let text = std::str::from_utf8(value).ok()?.trim();
     let fits = !text.is_empty()
-        && text.len() <= 64
+        && text.len() <= max
         && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     fits.then(|| text.into())
 }

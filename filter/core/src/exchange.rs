@@ -22,6 +22,15 @@ const MOD_BYTES: std::ops::RangeInclusive<u64> = 1..=(16 << 20);
 /// The first bytes of every zip file.
 const ZIP_MAGIC: &[u8; 2] = b"PK";
 
+/// What of the configuration an exchange needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings<'a> {
+    /// A larger archive is not copied.
+    pub(crate) max_object: usize,
+    /// What stands before every path of the gateway; empty for the root.
+    pub(crate) base_path: &'a str,
+}
+
 /// What a client asked for, kept until it has its answer.
 #[derive(Debug)]
 pub(crate) struct Ask {
@@ -187,7 +196,7 @@ impl Exchange {
             MadeBy::Upstream => Verdict::of_status(answer.status),
         };
         match verdict {
-            Verdict::Found => Streaming::begin(ask, &upstream, &answer, max_object),
+            Verdict::Found => Streaming::begin(ask, &upstream, &answer, config.max_object),
             Verdict::Missing(missing) => {
                 Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer)
             }
@@ -198,6 +207,11 @@ impl Exchange {
                     None,
                     HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
                 )
+            }
+            Verdict::Failed(fault)
+                if let Some(reply) = redirect(fault, &ask, &upstream, &answer, config) =>
+            {
+                (None, HeadStep::Replace(reply))
             }
             Verdict::Failed(fault) => {
                 Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer)
@@ -395,6 +409,31 @@ fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// An archive's redirect, handed to the client: it goes where the upstream sends it, without the gateway.
+///
+/// A reference without a scheme is one to the upstream, and the client would take it for one to the gateway. It stands
+/// for the same object there if what it names is below the upstream's base path; any other is a failure.
+fn redirect(
+    fault: Fault,
+    ask: &Ask,
+    upstream: &Upstream,
+    answer: &ForwardedHead,
+    config: Settings<'_>,
+) -> Option<Reply> {
+    let Fault::Status(status @ (301 | 302 | 303 | 307 | 308)) = fault else {
+        return None;
+    };
+    let location = answer.head.location.as_deref()?;
+    if location.starts_with("https://") || location.starts_with("http://") {
+        return Some(reply::redirect(status, location.to_owned()));
+    }
+    let object = upstream.object_at(location)?;
+    // A redirect to itself would go round for ever.
+    let elsewhere = Request::parse(object.as_bytes())
+        .is_ok_and(|other| other.canonical() != ask.request.canonical());
+    elsewhere.then(|| reply::redirect(status, [config.base_path, object].concat()))
 }
 
 /// Whether a body may go on with `piece` after `seen` bytes, if it is a zip file.

@@ -156,7 +156,13 @@ impl Gateway {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return HeadStep::Pass;
         };
-        let (exchange, step) = exchange.on_head(answer, self.max_object);
+        let (exchange, step) = exchange.on_head(
+            answer,
+            Settings {
+                max_object: self.max_object,
+                base_path: self.serve.base_path(),
+            },
+        );
         self.exchanges
             .extend(exchange.map(|exchange| (id, exchange)));
         step

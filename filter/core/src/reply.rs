@@ -175,6 +175,19 @@ pub(crate) fn forwarded(
     fields
 }
 
+/// An archive's redirect. Its target may expire, so nobody keeps it.
+pub(crate) fn redirect(status: u16, location: String) -> Reply {
+    let fields = vec![
+        ("location", location.into()),
+        ("cache-control", "no-store".into()),
+    ];
+    Reply {
+        status,
+        fields,
+        body: Body::Empty,
+    }
+}
+
 /// What an upstream's failure is for the client: an outage is never a 404.
 pub(crate) const fn status_of(fault: Fault) -> u16 {
     match fault {

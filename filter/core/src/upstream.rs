@@ -32,6 +32,12 @@ impl Upstream {
     pub(crate) fn path_of(&self, object: &str) -> String {
         [&self.path, object].concat()
     }
+
+    /// The object that a path names at this upstream; `None` if the path is not below its base path.
+    pub(crate) fn object_at<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(&*self.path)
+            .filter(|object| object.starts_with('/') && !object.starts_with("//"))
+    }
 }
 
 /// An upstream's place in a chain.

@@ -1,0 +1,172 @@
+//! The plugin's configuration, made from UPSTREAM and SUMDB, and the clusters that it names.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::base_url::BaseUrl;
+use crate::settings::{FallThrough, Link, Named};
+
+/// A configuration and what the host has to have for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// JSON, for the filter.
+    pub configuration: String,
+    /// The clusters that it names.
+    pub clusters: Vec<(String, BaseUrl)>,
+}
+
+/// Puts `upstreams`, one route and `sumdb` into the shipped configuration; what else stands there stays.
+///
+/// # Errors
+/// The shipped configuration is no JSON object.
+pub fn make(shipped: &str, chain: &[Link], databases: &[Named]) -> Result<Made, serde_json::Error> {
+    let mut configuration: serde_json::Map<String, Value> = serde_json::from_str(shipped)?;
+    let clusters = clusters(chain, databases);
+    let upstreams: Vec<Value> = chain
+        .iter()
+        .enumerate()
+        .map(|(index, link)| {
+            let mut upstream = json!({
+                "name": format!("up{index}"), "target": upstream_cluster(index), "authority": link.url.authority(),
+            });
+            if !link.url.path.is_empty() {
+                upstream["path"] = link.url.path.as_str().into();
+            }
+            upstream
+        })
+        .collect();
+    let databases: Vec<Value> = databases
+        .iter()
+        .enumerate()
+        .map(|(index, database)| {
+            let mut entry = json!({
+                "name": database.name, "target": database_cluster(index), "authority": database.url.authority(),
+            });
+            if !database.url.path.is_empty() {
+                entry["path"] = database.url.path.as_str().into();
+            }
+            entry
+        })
+        .collect();
+    configuration.insert("upstreams".to_owned(), upstreams.into());
+    configuration.insert(
+        "routes".to_owned(),
+        json!([{"modules": ["*"], "chain": links(chain)}]),
+    );
+    configuration.insert("sumdb".to_owned(), databases.into());
+    Ok(Made {
+        configuration: serde_json::to_string_pretty(&configuration)?,
+        clusters,
+    })
+}
+
+/// The clusters that [`make`] names.
+#[must_use]
+pub fn clusters(chain: &[Link], databases: &[Named]) -> Vec<(String, BaseUrl)> {
+    let upstreams = chain
+        .iter()
+        .enumerate()
+        .map(|(index, link)| (upstream_cluster(index), link.url.clone()));
+    let databases = databases
+        .iter()
+        .enumerate()
+        .map(|(index, named)| (database_cluster(index), named.url.clone()));
+    upstreams.chain(databases).collect()
+}
+
+/// Every `target` that a configuration names. One that is no JSON names none: the filter will say what is wrong with it.
+#[must_use]
+pub fn targets(configuration: &str) -> BTreeSet<String> {
+    fn collect(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(entries) => {
+                found.extend(
+                    entries
+                        .get("target")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
+                );
+                entries.values().for_each(|value| collect(value, found));
+            }
+            Value::Array(entries) => entries.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(
+        &serde_json::from_str(configuration).unwrap_or(Value::Null),
+        &mut found,
+    );
+    found
+}
+
+fn upstream_cluster(index: usize) -> String {
+    format!("goproxy_up{index}")
+}
+
+fn database_cluster(index: usize) -> String {
+    format!("sumdb_{index}")
+}
+
+/// A chain in the configuration's form: a name is asked after 404 and 410, an object says when else.
+fn links(chain: &[Link]) -> Vec<Value> {
+    let mut before = FallThrough::NotFound;
+    let mut links = Vec::new();
+    for (index, link) in chain.iter().enumerate() {
+        let name = format!("up{index}");
+        links.push(match before {
+            FallThrough::NotFound => json!(name),
+            FallThrough::AnyError => json!({"to": name, "on": "any_error"}),
+        });
+        before = link.then;
+    }
+    links
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{chain, sumdb};
+
+    #[test]
+    fn the_shipped_configuration_keeps_what_the_variables_do_not_say() {
+        let shipped =
+            r#"{"upstreams": [{"name": "public"}], "routes": [], "serve": {"base_path": "/"}}"#;
+        let chain = chain("https://a.example/x|http://127.0.0.1:3000,https://c.example").unwrap();
+        let databases = sumdb("sum.golang.org=http://127.0.0.1:3000/sumdb/sum.golang.org").unwrap();
+        let made = make(shipped, &chain, &databases).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&made.configuration).unwrap(),
+            json!({
+                "upstreams": [
+                    {"name": "up0", "target": "goproxy_up0", "authority": "a.example", "path": "/x"},
+                    {"name": "up1", "target": "goproxy_up1", "authority": "127.0.0.1:3000"},
+                    {"name": "up2", "target": "goproxy_up2", "authority": "c.example"},
+                ],
+                "routes": [{"modules": ["*"], "chain": ["up0", {"to": "up1", "on": "any_error"}, "up2"]}],
+                "sumdb": [{"name": "sum.golang.org", "target": "sumdb_0", "authority": "127.0.0.1:3000",
+                           "path": "/sumdb/sum.golang.org"}],
+                "serve": {"base_path": "/"},
+            })
+        );
+        let names: Vec<_> = made
+            .clusters
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(
+            names,
+            ["goproxy_up0", "goproxy_up1", "goproxy_up2", "sumdb_0"]
+        );
+        assert_eq!(
+            targets(&made.configuration),
+            names.into_iter().map(str::to_owned).collect()
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_is_no_json_names_no_target() {
+        assert!(targets("{").is_empty());
+    }
+}

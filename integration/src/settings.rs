@@ -1,0 +1,577 @@
+//! The variables that a person sets (`make run UPSTREAM=..`): parsed once, refused with what was expected.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::base_url::BaseUrl;
+
+/// The variables as they were given. An empty one is as good as none.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Variables {
+    /// The proxy that hosts the filter: envoy
+    #[arg(long, env = "HOST", hide_env_values = true)]
+    pub host: Option<String>,
+    /// Where the gateway listens [default: 127.0.0.1:8080]
+    #[arg(long, env = "LISTEN", hide_env_values = true)]
+    pub listen: Option<String>,
+    /// Where the host's own admin and metrics pages are [default: 127.0.0.1:9901]
+    #[arg(long, env = "ADMIN", hide_env_values = true)]
+    pub admin: Option<String>,
+    /// A list as in GOPROXY: `,` tries the next on 404 and 410, `|` on any error [default: <https://proxy.golang.org>]
+    #[arg(long, env = "UPSTREAM", hide_env_values = true)]
+    pub upstream: Option<String>,
+    /// Checksum databases, space separated name=url [default: sum.golang.org=<https://sum.golang.org>]
+    #[arg(long, env = "SUMDB", hide_env_values = true)]
+    pub sumdb: Option<String>,
+    /// A CA file for https upstreams [default: the system's]
+    #[arg(long, env = "UPSTREAM_CA", hide_env_values = true)]
+    pub upstream_ca: Option<String>,
+    /// More targets for a CONFIG of your own, space separated name=url
+    #[arg(long, env = "CLUSTERS", hide_env_values = true)]
+    pub clusters: Option<String>,
+    /// Worker threads, each with its own memory cache [default: the cores]
+    #[arg(long, env = "WORKERS", hide_env_values = true)]
+    pub workers: Option<String>,
+    /// A plugin configuration (JSON) that is used as it is [default: made from the above]
+    #[arg(long, env = "CONFIG", hide_env_values = true)]
+    pub config: Option<String>,
+    /// cert.pem,key.pem[,client-ca.pem]: the listener speaks TLS, or mutual TLS
+    #[arg(long, env = "TLS", hide_env_values = true)]
+    pub tls: Option<String>,
+    #[command(flatten)]
+    later: Later,
+}
+
+/// What DESIGN names and this release does not have. Asked for, it is refused, never ignored.
+#[derive(Debug, Clone, Default, clap::Args)]
+struct Later {
+    #[arg(long, env = "NGINX_WASM", hide = true)]
+    nginx_wasm: Option<String>,
+    #[arg(long, env = "ARCHIVES", hide = true)]
+    archives: Option<String>,
+    #[arg(long, env = "REDIS_HTTP", hide = true)]
+    redis_http: Option<String>,
+    #[arg(long, env = "REDIS_TOKEN", hide = true, hide_env_values = true)]
+    redis_token: Option<String>,
+    #[arg(long, env = "EVENTS", hide = true)]
+    events: Option<String>,
+    #[arg(long, env = "EVENTS_HTTP", hide = true)]
+    events_http: Option<String>,
+}
+
+/// The same, understood.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// LISTEN
+    pub listen: SocketAddr,
+    /// ADMIN
+    pub admin: SocketAddr,
+    /// UPSTREAM, in order
+    pub upstreams: Vec<Link>,
+    /// SUMDB
+    pub sumdb: Vec<Named>,
+    /// UPSTREAM_CA
+    pub upstream_ca: Option<PathBuf>,
+    /// CLUSTERS
+    pub clusters: Vec<Named>,
+    /// WORKERS; none: the cores
+    pub workers: Option<u16>,
+    /// What CONFIG's file holds
+    pub config: Option<String>,
+    /// TLS
+    pub tls: Option<Tls>,
+}
+
+/// One upstream of a chain, and when the one after it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it is.
+    pub url: BaseUrl,
+    /// What leads on to the next.
+    pub then: FallThrough,
+}
+
+/// The rule between two upstreams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallThrough {
+    /// GOPROXY's comma: on 404 and 410.
+    NotFound,
+    /// GOPROXY's pipe: on any error.
+    AnyError,
+}
+
+/// `name=url`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// A database's or a cluster's name.
+    pub name: String,
+    /// Where it is.
+    pub url: BaseUrl,
+}
+
+/// The certificate that the listener shows, and whose clients it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM, leaf first.
+    pub certificate: PathBuf,
+    /// PEM.
+    pub key: PathBuf,
+    /// With it, only clients with a certificate from it are served.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// A variable with a value that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{variable}: {why}")]
+pub struct WrongValue {
+    /// Which.
+    pub variable: &'static str,
+    /// What was expected and what came.
+    pub why: String,
+}
+
+type Parsed<T> = Result<T, WrongValue>;
+
+impl Variables {
+    /// Understands all of them, with the defaults for those that are not set.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub fn parse(&self) -> Parsed<Settings> {
+        self.refuse_what_is_not_built()?;
+        Ok(Settings {
+            listen: address("LISTEN", given(&self.listen).unwrap_or("127.0.0.1:8080"))?,
+            admin: address("ADMIN", given(&self.admin).unwrap_or("127.0.0.1:9901"))?,
+            upstreams: chain(given(&self.upstream).unwrap_or("https://proxy.golang.org"))?,
+            sumdb: sumdb(given(&self.sumdb).unwrap_or("sum.golang.org=https://sum.golang.org"))?,
+            upstream_ca: given(&self.upstream_ca)
+                .map(|path| file("UPSTREAM_CA", "a file of CA certificates", path))
+                .transpose()?,
+            clusters: given(&self.clusters).map_or_else(|| Ok(Vec::new()), clusters)?,
+            workers: given(&self.workers).map(workers).transpose()?,
+            config: given(&self.config).map(config).transpose()?,
+            tls: given(&self.tls).map(tls).transpose()?,
+        })
+    }
+
+    fn refuse_what_is_not_built(&self) -> Parsed<()> {
+        match given(&self.host) {
+            None | Some("envoy") => {}
+            Some("nginx") => {
+                return wrong(
+                    "HOST",
+                    "nginx is not supported yet, expected envoy, got \"nginx\"",
+                );
+            }
+            Some(other) => return wrong("HOST", format!("expected envoy, got {other:?}")),
+        }
+        let later = &self.later;
+        for (variable, value, what) in [
+            ("NGINX_WASM", &later.nginx_wasm, "nginx as a host"),
+            ("ARCHIVES", &later.archives, "a disk cache for archives"),
+            ("REDIS_HTTP", &later.redis_http, "Redis"),
+            ("REDIS_TOKEN", &later.redis_token, "Redis"),
+            (
+                "EVENTS_HTTP",
+                &later.events_http,
+                "delivering failure events",
+            ),
+        ] {
+            if given(value).is_some() {
+                return wrong(
+                    variable,
+                    format!("{what} is not supported yet, expected it not to be set, got a value"),
+                );
+            }
+        }
+        match given(&later.events) {
+            None | Some("-") => Ok(()),
+            Some(other) => wrong(
+                "EVENTS",
+                format!(
+                    "events in a file are not supported yet, expected - or nothing, got {other:?}"
+                ),
+            ),
+        }
+    }
+}
+
+fn given(value: &Option<String>) -> Option<&str> {
+    value
+        .as_deref()
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+}
+
+fn wrong<T>(variable: &'static str, why: impl Into<String>) -> Parsed<T> {
+    Err(WrongValue {
+        variable,
+        why: why.into(),
+    })
+}
+
+fn address(variable: &'static str, text: &str) -> Parsed<SocketAddr> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Some(port) = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok())
+    {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    wrong(
+        variable,
+        format!("expected an address and a port such as 127.0.0.1:8080 or [::]:8080, got {text:?}"),
+    )
+}
+
+/// A list in GOPROXY's own syntax.
+///
+/// # Errors
+/// An entry that is no upstream: `direct` and `off` among them.
+pub fn chain(list: &str) -> Parsed<Vec<Link>> {
+    const VARIABLE: &str = "UPSTREAM";
+    let mut links = Vec::new();
+    let mut rest = list;
+    loop {
+        let (entry, then, tail) = match rest.find([',', '|']) {
+            Some(at) if rest[at..].starts_with('|') => {
+                (&rest[..at], FallThrough::AnyError, Some(&rest[at + 1..]))
+            }
+            Some(at) => (&rest[..at], FallThrough::NotFound, Some(&rest[at + 1..])),
+            None => (rest, FallThrough::NotFound, None),
+        };
+        match entry.trim() {
+            "direct" => {
+                return wrong(
+                    VARIABLE,
+                    "a filter cannot clone repositories, so expected the URL of a module proxy that can (Athens, goproxy, \
+                     GitLab, Artifactory), got \"direct\"",
+                );
+            }
+            "off" => {
+                return wrong(
+                    VARIABLE,
+                    "the list ends after its last URL, so expected one without \"off\", got \"off\"",
+                );
+            }
+            "" => {
+                return wrong(
+                    VARIABLE,
+                    format!("expected a URL between the separators , and |, got {list:?}"),
+                );
+            }
+            entry => match BaseUrl::parse(entry) {
+                Ok(url) => links.push(Link { url, then }),
+                Err(why) => return wrong(VARIABLE, why),
+            },
+        }
+        match tail {
+            Some(tail) => rest = tail,
+            None => return Ok(links),
+        }
+    }
+}
+
+/// `name=url` entries of one variable; a name may stand once.
+fn named(
+    variable: &'static str,
+    text: &str,
+    is_name: fn(&str) -> bool,
+    names: &str,
+) -> Parsed<Vec<Named>> {
+    let mut entries: Vec<Named> = Vec::new();
+    for entry in text.split_ascii_whitespace() {
+        let Some((name, url)) = entry.split_once('=') else {
+            return wrong(
+                variable,
+                format!("expected space separated name=url, got {entry:?}"),
+            );
+        };
+        if !is_name(name) {
+            return wrong(
+                variable,
+                format!("expected {names} before the =, got {name:?}"),
+            );
+        }
+        if entries.iter().any(|earlier| earlier.name == name) {
+            return wrong(
+                variable,
+                format!("expected each name once, got {name:?} twice"),
+            );
+        }
+        match BaseUrl::parse(url) {
+            Ok(url) => entries.push(Named {
+                name: name.to_owned(),
+                url,
+            }),
+            Err(why) => return wrong(variable, why),
+        }
+    }
+    Ok(entries)
+}
+
+/// SUMDB.
+///
+/// # Errors
+/// An entry that is not `name=url`.
+pub fn sumdb(text: &str) -> Parsed<Vec<Named>> {
+    // The name stands in the path /sumdb/<name>/.. and in the database's signatures.
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+    };
+    named(
+        "SUMDB",
+        text,
+        is_name,
+        "a database's name such as sum.golang.org",
+    )
+}
+
+/// CLUSTERS. They have no path: the paths stand in the configuration that names them.
+///
+/// # Errors
+/// An entry that is not `name=url`, or has a path.
+pub fn clusters(text: &str) -> Parsed<Vec<Named>> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-_|".contains(&byte))
+    };
+    let entries = named(
+        "CLUSTERS",
+        text,
+        is_name,
+        "a cluster's name of letters, digits and .-_|",
+    )?;
+    match entries.iter().find(|entry| !entry.url.path.is_empty()) {
+        Some(entry) => wrong(
+            "CLUSTERS",
+            format!(
+                "expected the URL of {} without a path (an upstream's `path` stands in CONFIG), got {:?}",
+                entry.name, entry.url.path
+            ),
+        ),
+        None => Ok(entries),
+    }
+}
+
+fn workers(text: &str) -> Parsed<u16> {
+    match text.parse() {
+        Ok(count @ 1..=1024) => Ok(count),
+        _ => wrong(
+            "WORKERS",
+            format!("expected a number from 1 to 1024, got {text:?}"),
+        ),
+    }
+}
+
+fn config(path: &str) -> Parsed<String> {
+    std::fs::read_to_string(path).or_else(|error| {
+        wrong(
+            "CONFIG",
+            format!("expected a file with the plugin's configuration, got {path:?}: {error}"),
+        )
+    })
+}
+
+fn tls(text: &str) -> Parsed<Tls> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let (certificate, key, client_ca) = match parts[..] {
+        [certificate, key] => (certificate, key, None),
+        [certificate, key, client_ca] => (certificate, key, Some(client_ca)),
+        _ => {
+            return wrong(
+                "TLS",
+                format!(
+                    "expected cert.pem,key.pem or cert.pem,key.pem,client-ca.pem, got {text:?}"
+                ),
+            );
+        }
+    };
+    Ok(Tls {
+        certificate: file("TLS", "a certificate file", certificate)?,
+        key: file("TLS", "a key file", key)?,
+        client_ca: client_ca
+            .map(|path| file("TLS", "a file of CA certificates", path))
+            .transpose()?,
+    })
+}
+
+/// An existing file, by its absolute path: the host is started elsewhere.
+fn file(variable: &'static str, what: &str, path: &str) -> Parsed<PathBuf> {
+    let refuse = |why: String| wrong(variable, format!("expected {what}, got {path:?}: {why}"));
+    match std::fs::metadata(Path::new(path)) {
+        Ok(metadata) if metadata.is_file() => {
+            std::path::absolute(path).or_else(|error| refuse(error.to_string()))
+        }
+        Ok(_) => refuse("not a file".to_owned()),
+        Err(error) => refuse(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let mut variables = Variables::default();
+        for (name, value) in pairs {
+            let value = Some((*value).to_owned());
+            match *name {
+                "HOST" => variables.host = value,
+                "LISTEN" => variables.listen = value,
+                "ADMIN" => variables.admin = value,
+                "UPSTREAM" => variables.upstream = value,
+                "SUMDB" => variables.sumdb = value,
+                "UPSTREAM_CA" => variables.upstream_ca = value,
+                "CLUSTERS" => variables.clusters = value,
+                "WORKERS" => variables.workers = value,
+                "CONFIG" => variables.config = value,
+                "TLS" => variables.tls = value,
+                "NGINX_WASM" => variables.later.nginx_wasm = value,
+                "ARCHIVES" => variables.later.archives = value,
+                "REDIS_HTTP" => variables.later.redis_http = value,
+                "REDIS_TOKEN" => variables.later.redis_token = value,
+                "EVENTS" => variables.later.events = value,
+                "EVENTS_HTTP" => variables.later.events_http = value,
+                other => panic!("no such variable: {other}"),
+            }
+        }
+        variables
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        for unset in [
+            variables(&[]),
+            variables(&[
+                ("LISTEN", ""),
+                ("UPSTREAM", " "),
+                ("TLS", ""),
+                ("EVENTS", "-"),
+                ("HOST", "envoy"),
+            ]),
+        ] {
+            let settings = unset.parse().unwrap();
+            assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+            assert_eq!(settings.admin.to_string(), "127.0.0.1:9901");
+            assert_eq!(
+                settings.upstreams,
+                chain("https://proxy.golang.org").unwrap()
+            );
+            assert_eq!(
+                settings.sumdb,
+                sumdb("sum.golang.org=https://sum.golang.org").unwrap()
+            );
+            assert_eq!(
+                (settings.workers, settings.config, settings.tls),
+                (None, None, None)
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_goproxys_separators_and_base_paths() {
+        let links = chain("https://a.example/x, http://127.0.0.1:3000|https://c.example").unwrap();
+        let got: Vec<_> = links
+            .iter()
+            .map(|link| (link.url.authority(), link.url.path.as_str(), link.then))
+            .collect();
+        assert_eq!(
+            got,
+            [
+                ("a.example".to_owned(), "/x", FallThrough::NotFound),
+                ("127.0.0.1:3000".to_owned(), "", FallThrough::AnyError),
+                ("c.example".to_owned(), "", FallThrough::NotFound),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_the_variable_what_was_expected_and_what_came() {
+        for (variable, value, says) in [
+            ("HOST", "nginx", "nginx is not supported yet"),
+            ("HOST", "apache", "expected envoy, got \"apache\""),
+            (
+                "LISTEN",
+                "8080",
+                "expected an address and a port such as 127.0.0.1:8080 or [::]:8080, got \"8080\"",
+            ),
+            ("LISTEN", "127.0.0.1:99999", "got \"127.0.0.1:99999\""),
+            ("ADMIN", "example.com:1", "got \"example.com:1\""),
+            ("UPSTREAM", "direct", "cannot clone"),
+            ("UPSTREAM", "https://a.example,direct", "cannot clone"),
+            ("UPSTREAM", "off", "got \"off\""),
+            (
+                "UPSTREAM",
+                "https://a.example,,https://b.example",
+                "between the separators",
+            ),
+            ("UPSTREAM", "https://a.example|", "between the separators"),
+            ("UPSTREAM", "proxy.golang.org", "got \"proxy.golang.org\""),
+            (
+                "UPSTREAM",
+                "https://u:p@a.example",
+                "without user and password",
+            ),
+            (
+                "SUMDB",
+                "https://sum.golang.org",
+                "got \"https://sum.golang.org\"",
+            ),
+            ("SUMDB", "a/b=https://a.example", "got \"a/b\""),
+            (
+                "SUMDB",
+                "a=https://a.example a=https://b.example",
+                "\"a\" twice",
+            ),
+            ("SUMDB", "a=b", "got \"b\""),
+            (
+                "UPSTREAM_CA",
+                "/nonexistent/ca.pem",
+                "got \"/nonexistent/ca.pem\"",
+            ),
+            ("UPSTREAM_CA", "/", "not a file"),
+            (
+                "CLUSTERS",
+                "mirror",
+                "expected space separated name=url, got \"mirror\"",
+            ),
+            ("CLUSTERS", "m=http://127.0.0.1:1/base", "without a path"),
+            (
+                "WORKERS",
+                "0",
+                "expected a number from 1 to 1024, got \"0\"",
+            ),
+            ("WORKERS", "many", "got \"many\""),
+            ("CONFIG", "/nonexistent.json", "got \"/nonexistent.json\""),
+            ("TLS", "cert.pem", "expected cert.pem,key.pem"),
+            (
+                "TLS",
+                "/nonexistent/c.pem,/nonexistent/k.pem",
+                "expected a certificate file, got \"/nonexistent/c.pem\"",
+            ),
+            ("NGINX_WASM", "/usr/sbin/nginx", "not supported yet"),
+            ("ARCHIVES", "/var/cache", "not supported yet"),
+            ("REDIS_HTTP", "127.0.0.1:7379", "not supported yet"),
+            ("REDIS_TOKEN", "hunter2", "not supported yet"),
+            ("EVENTS", "/var/log/events", "expected - or nothing"),
+            (
+                "EVENTS_HTTP",
+                "http://127.0.0.1:9880/x",
+                "not supported yet",
+            ),
+        ] {
+            let refusal = variables(&[(variable, value)]).parse().expect_err(variable);
+            assert_eq!(refusal.variable, variable);
+            assert!(refusal.why.contains(says), "{variable}={value}: {refusal}");
+            assert!(!refusal.why.contains("hunter2"), "{refusal}");
+        }
+    }
+}
