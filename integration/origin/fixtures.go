@@ -215,8 +215,8 @@ func odd(c *catalog) error {
 	return nil
 }
 
-// toolchains are go1.99.0 and go1.99.1 for the machine the origin runs on, and for two more. Their go command
-// is a script, which is all that a switch asks of it.
+// toolchains are go1.99.0 and go1.99.1 for the machine the origin runs on, and for two more. Their commands
+// are scripts, which is all that a switch asks of them.
 func toolchains(c *catalog) error {
 	platforms := []string{"linux-amd64", "linux-arm64", "darwin-arm64"}
 	own := runtime.GOOS + "-" + runtime.GOARCH
@@ -238,7 +238,10 @@ func toolchains(c *catalog) error {
 						"\techo "+goVersion+`: "$@"`,
 						"fi",
 					),
-					text("pkg/tool/README", "A toolchain of the test origin: bin/go is a script."),
+					// A switch makes these executable, and fails where one of them is missing.
+					text("bin/gofmt", "#!/bin/sh", "cat"),
+					text("lib/README", "A toolchain of the test origin: its commands are scripts."),
+					text("pkg/tool/README", "There are no tools."),
 				},
 			}
 			if err := c.publish("golang.org/toolchain", r); err != nil {
