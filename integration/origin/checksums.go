@@ -40,9 +40,12 @@ var _ sumdb.ServerOps = (*checksums)(nil)
 func newChecksums(name string) (*checksums, error) {
 	seed := sha256.Sum256([]byte("goproxy-wasm test origin: " + name))
 	private := ed25519.NewKeyFromSeed(seed[:])
+	if name == "" || strings.ContainsAny(name, "+ \t\n") {
+		return nil, fmt.Errorf("-sumdb: expected a name such as sum.origin.example, got %q", name)
+	}
 	verifier, err := note.NewEd25519VerifierKey(name, private.Public().(ed25519.PublicKey))
 	if err != nil {
-		return nil, fmt.Errorf("-sumdb: expected a name such as sum.origin.example, got %q: %w", name, err)
+		return nil, err
 	}
 	// A verifier is "name+hash+key", its signer "PRIVATE+KEY+name+hash+key", each key after its algorithm's byte.
 	fields := strings.SplitN(verifier, "+", 3)

@@ -32,7 +32,7 @@ func (s *server) misbehave(w *recorder, r *http.Request, f *fault, path string, 
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.send(r, bodyOf([]byte(loginPage)), statusOr(f, http.StatusOK))
 	case "redirect":
-		w.Header()["Location"] = []string{latin1(strings.ReplaceAll(f.Location, "{path}", path))}
+		w.Header()["Location"] = []string{latin1(strings.ReplaceAll(f.Location, "{path}", r.URL.Path))}
 		w.WriteHeader(statusOr(f, http.StatusFound))
 	case "list":
 		writeLongList(w, r, f.Lines)
