@@ -184,7 +184,7 @@ impl Exchange {
     pub(crate) fn on_head(
         self,
         answer: ForwardedHead,
-        max_object: usize,
+        config: Settings<'_>,
     ) -> (Option<Self>, HeadStep) {
         let Self::Forwarded(ask, upstream) = self else {
             return (Some(self), HeadStep::Pass);

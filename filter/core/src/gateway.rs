@@ -11,7 +11,7 @@ use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Config, Invalidation, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, request_id,
+    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, request_id,
 };
 use crate::flight::{Flight, Landing, Next, USER_AGENT, Want};
 use crate::goproxy::{Endpoint, Request};
