@@ -17,8 +17,8 @@ const loginPage = "<!doctype html>\n<html><head><title>Sign in</title></head>\n"
 
 // misbehave plays f for a request whose ordinary answer is honest (nil: 404).
 func (s *server) misbehave(w *recorder, r *http.Request, f *fault, path string, honest *answer) {
-	if f.Kind != "delay_body" && f.Kind != "drip" && !s.pause(r, time.Duration(f.Delay)) {
-		return
+	if f.Kind != "delay_body" && f.Kind != "drip" {
+		s.pause(r, time.Duration(f.Delay))
 	}
 	for name, value := range f.Headers {
 		w.Header()[http.CanonicalHeaderKey(name)] = []string{latin1(value)}
@@ -44,11 +44,9 @@ func (s *server) misbehave(w *recorder, r *http.Request, f *fault, path string, 
 		w.raw(f.Body)
 	case "hang":
 		s.wait(r, nil)
-		panic(http.ErrAbortHandler)
 	case "hold":
-		if s.wait(r, f.deleted) {
-			s.ordinary(w, r, path, honest)
-		}
+		s.wait(r, f.deleted)
+		s.ordinary(w, r, path, honest)
 	case "delay", "headers":
 		s.ordinary(w, r, path, honest)
 	default:
@@ -105,9 +103,8 @@ func (s *server) misbehaveInBody(w *recorder, r *http.Request, f *fault, path st
 	case "delay_body":
 		w.part(data, 0, after)
 		w.flush()
-		if s.pause(r, time.Duration(f.Delay)) {
-			w.part(data, after, data.size)
-		}
+		s.pause(r, time.Duration(f.Delay))
+		w.part(data, after, data.size)
 	case "drip":
 		s.drip(w, r, f, data)
 	}
@@ -119,40 +116,33 @@ func (s *server) drip(w *recorder, r *http.Request, f *fault, data body) {
 		delay = 50 * time.Millisecond
 	}
 	for at := int64(0); at < data.size; at += chunk {
-		if at > 0 && !s.pause(r, delay) {
-			return
+		if at > 0 {
+			s.pause(r, delay)
 		}
 		w.part(data, at, min(at+chunk, data.size))
 		w.flush()
 	}
 }
 
-// pause waits, and says whether the client is still there.
-func (s *server) pause(r *http.Request, delay time.Duration) bool {
+// pause waits. When the client leaves or the origin ends meanwhile, it aborts the answer.
+func (s *server) pause(r *http.Request, delay time.Duration) {
 	if delay <= 0 {
-		return true
+		return
 	}
-	timer := time.NewTimer(delay)
+	over := make(chan struct{})
+	timer := time.AfterFunc(delay, func() { close(over) })
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-r.Context().Done():
-		return false
-	case <-s.closing:
-		return false
-	}
+	s.wait(r, over)
 }
 
-// wait returns true when released is closed, false when the client leaves or the origin ends.
-func (s *server) wait(r *http.Request, released <-chan struct{}) bool {
+// wait returns when released is closed; otherwise as pause.
+func (s *server) wait(r *http.Request, released <-chan struct{}) {
 	select {
 	case <-released:
-		return true
 	case <-r.Context().Done():
-		return false
+		panic(http.ErrAbortHandler)
 	case <-s.closing:
-		return false
+		panic(http.ErrAbortHandler)
 	}
 }
 

@@ -43,15 +43,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hit := 0
 	defer func() {
 		trouble := recover()
-		out.aborted = out.aborted || trouble != nil || r.Context().Err() != nil
+		out.aborted = out.aborted || trouble != nil
 		s.log.end(entry, out, hit)
 		if trouble != nil {
 			panic(trouble)
 		}
 	}()
-	if !s.pause(r, s.delay) {
-		return
-	}
+	s.pause(r, s.delay)
 	fault := s.faults.take(r.Method, r.URL.Path)
 	path, honest := s.resolve(r)
 	if fault != nil {
