@@ -44,7 +44,8 @@ def attempt(what, ordinary, fallback_name):
         ordinary()
         return True
     except ToolError as error:
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else "no reason given"
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if line.startswith("error")), lines[-1] if lines else "no reason given")
         say(f"{what}: refused ({reason[:160]}), {fallback_name}")
         return False
 

@@ -107,7 +107,7 @@ def private_sysroot(rust):
 def add_target(rust, target):
     if not (rust.private_sysroot / "lib" / "rustlib" / "multirust-channel-manifest.toml").is_file():
         raise ToolError(f"rustc at {rust.sysroot} was not installed by rustup")
-    environment = os.environ | {"RUSTUP_HOME": str(rust.private), "RUSTUP_MAX_RETRIES": "1"}
+    environment = os.environ | {"RUSTUP_HOME": str(rust.private), "RUSTUP_MAX_RETRIES": "1", "RUST_BACKTRACE": "0"}
     for name in ("RUSTUP_TOOLCHAIN", "RUSTUP_OVERRIDE_HOST_TRIPLE"):
         environment.pop(name, None)
     run(["rustup", "target", "add", "--toolchain", rust.name, target], f"rustup target add {target}",

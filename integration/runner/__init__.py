@@ -1,0 +1,1 @@
+"""The test runner: suites one after the other, their counts added up."""
