@@ -261,8 +261,8 @@ impl Gateway {
             match exchange.on_landed(&touchdown.landing, touchdown.stored, now) {
                 None => {}
                 Some(Landed::Reply(reply)) => return Some((id, Step::Reply(reply))),
-                Some(Landed::Forward(exchange, upstream)) => {
-                    return Some((id, self.forward(id, *exchange, &upstream)));
+                Some(Landed::Forward(ask, upstream)) => {
+                    return Some((id, self.forward(id, *ask, upstream)));
                 }
             }
         }
@@ -337,11 +337,40 @@ impl Gateway {
             if_none_match: found.if_none_match.map(<[u8]>::to_vec),
             collapsed: false,
         };
-        match self.streamed_from(&ask) {
-            Some(upstream) => {
-                self.forward(id, Exchange::Forwarded(ask, upstream.clone()), &upstream)
+        if let Some(upstream) = self.streamed_from(&ask) {
+            return self.forward(id, ask, upstream);
+        }
+        let traceparent = traceparent(found.traceparent);
+        match info_of(&ask.request) {
+            Some(info) => self.locate(id, ask, info, traceparent, now),
+            None => {
+                let (request, key) = (ask.request.clone(), ask.key.clone());
+                self.wait(id, Exchange::Waiting, ask, request, key, traceparent)
             }
-            None => self.wait(id, ask, traceparent(found.traceparent)),
+        }
+    }
+
+    /// Finds out which upstream of a chain has an archive: the one that has its `.info`.
+    fn locate(
+        &mut self,
+        id: StreamId,
+        ask: Ask,
+        info: Request,
+        traceparent: Option<Rc<str>>,
+        now: Timestamp,
+    ) -> Step {
+        let key = Key::public(&self.namespace, info.canonical());
+        let Some(entry) = self.remembered(&key, &info, now) else {
+            return self.wait(id, Exchange::Locating, ask, Rc::new(info), key, traceparent);
+        };
+        let known = Landing::Answered {
+            entry,
+            storable: false,
+        };
+        match Exchange::Locating(ask).on_landed(&known, true, now) {
+            Some(Landed::Forward(ask, upstream)) => self.forward(id, *ask, upstream),
+            Some(Landed::Reply(reply)) => Step::Reply(reply),
+            None => Step::Pass,
         }
     }
 
@@ -382,40 +411,39 @@ impl Gateway {
             Endpoint::Mod if location.as_ref().is_some_and(|known| known.oversized_mod) => {}
             _ => return None,
         }
-        let chain = &ask.source.chain;
-        let known = location.and_then(|known| {
-            chain
-                .iter()
-                .find(|link| link.upstream.name == known.upstream)
-        });
-        known
-            .or_else(|| chain.first())
-            .map(|link| link.upstream.clone())
+        let known = location
+            .as_ref()
+            .and_then(|known| ask.source.named(&known.upstream));
+        known.or_else(|| ask.source.only()).cloned()
     }
 
-    fn forward(&mut self, id: StreamId, exchange: Exchange, upstream: &Upstream) -> Step {
-        let path = match &exchange {
-            Exchange::Forwarded(ask, _) => upstream.path_of(ask.request.upstream_path()),
-            Exchange::Waiting(_) | Exchange::Streaming(_) | Exchange::Explaining(_) => {
-                return Step::Pass;
-            }
-        };
-        self.exchanges.insert(id, exchange);
+    fn forward(&mut self, id: StreamId, ask: Ask, upstream: Rc<Upstream>) -> Step {
         self.count(|counters| &mut counters.forwarded_total);
-        Step::Forward(Forward {
+        let forward = Forward {
             target: upstream.target.clone(),
             authority: upstream.authority.clone(),
-            path,
+            path: upstream.path_of(ask.request.upstream_path()),
             user_agent: USER_AGENT,
-        })
+        };
+        self.exchanges
+            .insert(id, Exchange::Forwarded(ask, upstream));
+        Step::Forward(forward)
     }
 
-    /// Waits on the key's flight, which starts if there is none.
-    fn wait(&mut self, id: StreamId, mut ask: Ask, traceparent: Option<Rc<str>>) -> Step {
-        if let Some(airborne) = self.flights.get_mut(&ask.key) {
+    /// Waits on the flight of `key`, which starts if there is none.
+    fn wait(
+        &mut self,
+        id: StreamId,
+        state: fn(Ask) -> Exchange,
+        mut ask: Ask,
+        request: Rc<Request>,
+        key: Key,
+        traceparent: Option<Rc<str>>,
+    ) -> Step {
+        if let Some(airborne) = self.flights.get_mut(&key) {
             ask.collapsed = true;
             airborne.waiting.push(id);
-            self.exchanges.insert(id, Exchange::Waiting(ask));
+            self.exchanges.insert(id, state(ask));
             self.count(|counters| &mut counters.coalesced_total);
             return Step::Wait;
         }
@@ -423,14 +451,15 @@ impl Gateway {
             self.count(|counters| &mut counters.overloads_total);
             return Step::Reply(reply::overload(&ask.request_id));
         }
+        let (source, request_id) = (ask.source.clone(), ask.request_id.clone());
         let want = Want {
-            request: ask.request.clone(),
-            key: ask.key.clone(),
-            source: ask.source.clone(),
-            request_id: ask.request_id.clone(),
+            request,
+            key,
+            source,
+            request_id,
             traceparent,
         };
-        self.exchanges.insert(id, Exchange::Waiting(ask));
+        self.exchanges.insert(id, state(ask));
         let call = self.next_call_id();
         let next = Flight::start(want, call);
         self.proceed(next, vec![id]);
@@ -455,10 +484,12 @@ impl Gateway {
         let mut stored = false;
         match &landing {
             Landing::Answered { entry, storable } => {
-                self.locate(want, entry.head().status == 200, entry.upstream(), false);
+                self.remember_location(want, entry.head().status == 200, entry.upstream(), false);
                 stored = *storable && self.keep(want.key.clone(), entry.clone());
             }
-            Landing::Oversized(upstream) => self.locate(want, true, &upstream.name, true),
+            Landing::Oversized(upstream) => {
+                self.remember_location(want, true, &upstream.name, true)
+            }
             Landing::Failed(_) | Landing::Unstorable => {
                 self.count(|counters| &mut counters.flight_failures_total)
             }
@@ -469,7 +500,7 @@ impl Gateway {
     }
 
     /// Remembers where a version lives, so that its archive is asked of the same upstream.
-    fn locate(&mut self, want: &Want, found: bool, upstream: &str, oversized_mod: bool) {
+    fn remember_location(&mut self, want: &Want, found: bool, upstream: &str, oversized_mod: bool) {
         let is_version = matches!(want.request.endpoint(), Endpoint::Info | Endpoint::Mod);
         let worth_it = want.source.chain.len() > 1 || oversized_mod;
         if !found || !is_version || !worth_it {
@@ -505,9 +536,11 @@ impl Gateway {
             return false;
         }
         let mut space = self.space.borrow_mut();
-        space.memory.insert(key, entry);
-        count(&mut space.counters.stored_total);
-        true
+        let kept = space.memory.insert(key, entry);
+        if kept {
+            count(&mut space.counters.stored_total);
+        }
+        kept
     }
 
     fn next_call_id(&mut self) -> CalloutId {
@@ -540,6 +573,15 @@ fn is_invalidated(rules: &[Invalidation], entry: &Entry, request: &Request) -> b
         .any(|rule| entry.head().stored_at.as_millis() < rule.before && matches(rule))
 }
 
+/// The request for the `.info` of an archive.
+fn info_of(request: &Request) -> Option<Request> {
+    if request.endpoint() != Endpoint::Zip {
+        return None;
+    }
+    let path = [version_of(request.canonical()), ".info"].concat();
+    Request::parse(path.as_bytes()).ok()
+}
+
 /// A canonical path without its ending: what `.info`, `.mod` and `.zip` of one version have in common.
 fn version_of(canonical: &str) -> &str {
     canonical
@@ -553,3 +595,6 @@ fn traceparent(value: Option<&[u8]>) -> Option<Rc<str>> {
     let fits = (55..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.into())
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,24 @@ pub(crate) struct Source {
     pub(crate) freshness: Freshness,
 }
 
+impl Source {
+    /// The upstream of that name, if it is in the chain.
+    pub(crate) fn named(&self, name: &str) -> Option<&Rc<Upstream>> {
+        self.chain
+            .iter()
+            .map(|link| &link.upstream)
+            .find(|upstream| *upstream.name == *name)
+    }
+
+    /// The upstream to ask, where there is no choice.
+    pub(crate) fn only(&self) -> Option<&Rc<Upstream>> {
+        match &*self.chain {
+            [link] => Some(&link.upstream),
+            _ => None,
+        }
+    }
+}
+
 /// All routes and checksum databases of a configuration.
 pub(crate) struct Sources {
     routes: Vec<(Vec<Pattern>, Source)>,

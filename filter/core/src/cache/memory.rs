@@ -35,18 +35,19 @@ impl MemoryCache {
     }
 
     /// Puts an entry in, and the least recently used ones out until all fit. One that is larger than the whole
-    /// budget is not kept.
-    pub fn insert(&mut self, key: Key, entry: Rc<Entry>) {
+    /// budget is not kept. Tells whether this one was.
+    pub fn insert(&mut self, key: Key, entry: Rc<Entry>) -> bool {
         let cost = cost(&key, &entry);
         if cost > self.budget {
             self.remove(&key);
-            return;
+            return false;
         }
         if let Some((key, old)) = self.entries.push(key, entry) {
             self.bytes = self.bytes.saturating_sub(self::cost(&key, &old));
         }
         self.bytes = self.bytes.saturating_add(cost);
         self.shrink();
+        true
     }
 
     /// Takes an entry out.

@@ -1,0 +1,138 @@
+//! An upstream's error on its way to the client: only its words go on, in a form that `go` shows.
+
+use std::rc::Rc;
+
+use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
+use crate::cache::{ContentType, Lifetime};
+use crate::callout::AnswerHead;
+use crate::reply::{self, Reply};
+use crate::text::{MAX_UPSTREAM_BYTES, error_text, upstream_words};
+use crate::time::Timestamp;
+use crate::upstream::Upstream;
+use crate::verdict::{Failure, Fault, Missing};
+
+/// Why a forwarded request has no object.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    Missing(Missing),
+    Failed(Fault),
+}
+
+/// The body of an upstream's error, of which the words are kept.
+#[derive(Debug)]
+pub(crate) struct Explaining {
+    ask: Ask,
+    upstream: Rc<Upstream>,
+    trouble: Trouble,
+    head: AnswerHead,
+    lifetime: Lifetime,
+    words: Vec<u8>,
+}
+
+impl Explaining {
+    pub(super) fn begin(
+        ask: Ask,
+        upstream: &Rc<Upstream>,
+        trouble: Trouble,
+        answer: ForwardedHead,
+    ) -> (Option<Exchange>, HeadStep) {
+        let alone = ask.source.chain.len() == 1;
+        let lifetime = match trouble {
+            // Of a longer chain only one upstream was asked.
+            Trouble::Missing(_) if alone => Lifetime::of_missing(&ask.source.freshness)
+                .unless_forbidden(answer.head.cache_control),
+            Trouble::Missing(_) | Trouble::Failed(_) => Lifetime::NONE,
+        };
+        let (status, fields) = match trouble {
+            Trouble::Missing(missing) => (
+                reply::status_of_missing(missing),
+                reply::missing_fields(lifetime),
+            ),
+            Trouble::Failed(fault) => {
+                let mut failure = Failure::new(fault, &upstream.name, String::new());
+                failure.retry_after = answer.head.retry_after.clone();
+                (reply::status_of(fault), reply::failure_fields(&failure))
+            }
+        };
+        let explaining = Self {
+            ask,
+            upstream: upstream.clone(),
+            trouble,
+            head: answer.head,
+            lifetime,
+            words: Vec::new(),
+        };
+        if answer.end_of_stream {
+            let body = reply::Body::Text(explaining.text());
+            return (
+                None,
+                HeadStep::Replace(Reply {
+                    status,
+                    fields,
+                    body,
+                }),
+            );
+        }
+        (
+            Some(Exchange::Explaining(explaining)),
+            HeadStep::Send { status, fields },
+        )
+    }
+
+    pub(super) fn on_body(
+        mut self,
+        piece: Piece<'_>,
+        now: Timestamp,
+    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+        let words = piece
+            .bytes
+            .get(..self.room().min(piece.bytes.len()))
+            .unwrap_or_default();
+        self.words.extend_from_slice(words);
+        if !piece.end_of_stream {
+            return (
+                Some(Exchange::Explaining(self)),
+                BodyStep::Replace(Vec::new()),
+                None,
+            );
+        }
+        let text = self.text().into_bytes();
+        (None, BodyStep::Replace(text), self.keep(now))
+    }
+
+    pub(super) fn room(&self) -> usize {
+        MAX_UPSTREAM_BYTES.saturating_sub(self.words.len())
+    }
+
+    fn text(&self) -> String {
+        let words = upstream_words(&self.head, &self.words);
+        let (error, own) = match self.trouble {
+            Trouble::Missing(missing) => (missing.error_type(), String::new()),
+            Trouble::Failed(fault) => (fault.error_type(), fault.describe()),
+        };
+        let words = if words.trim().is_empty() { own } else { words };
+        error_text(
+            &words,
+            error,
+            Some(&self.upstream.name),
+            &self.ask.request_id,
+        )
+    }
+
+    fn keep(self, now: Timestamp) -> Option<Keep> {
+        let Trouble::Missing(missing) = self.trouble else {
+            return None;
+        };
+        let words = upstream_words(&self.head, &self.words);
+        let status = reply::status_of_missing(missing);
+        keep(
+            self.ask.key,
+            status,
+            ContentType::Text,
+            &self.upstream.name,
+            words.as_bytes(),
+            self.lifetime,
+            now,
+        )
+    }
+}

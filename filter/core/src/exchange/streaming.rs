@@ -1,0 +1,192 @@
+//! An archive, or a `.mod` too large for a callout, on its way from the upstream through the host to the client.
+
+use std::rc::Rc;
+
+use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
+use crate::cache::{ContentType, Lifetime};
+use crate::goproxy::Endpoint;
+use crate::reply;
+use crate::time::Timestamp;
+use crate::upstream::Upstream;
+use crate::verdict::{Failure, Fault};
+
+/// An archive that `go` would accept: from an empty zip file to `MaxZipFile` of golang.org/x/mod/zip.
+const ARCHIVE_BYTES: std::ops::RangeInclusive<u64> = 22..=(500 << 20);
+/// `MaxGoMod` of golang.org/x/mod/zip.
+const MOD_BYTES: std::ops::RangeInclusive<u64> = 1..=(16 << 20);
+/// The first bytes of every zip file.
+const ZIP_MAGIC: &[u8; 2] = b"PK";
+
+/// A body on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Streaming {
+    ask: Ask,
+    upstream: Rc<str>,
+    lifetime: Lifetime,
+    /// What was copied so far, unless there is nothing to keep.
+    copy: Option<Vec<u8>>,
+    max_object: usize,
+    expected: Option<u64>,
+    seen: u64,
+}
+
+impl Streaming {
+    pub(super) fn begin(
+        ask: Ask,
+        upstream: &Upstream,
+        answer: &ForwardedHead,
+        max_object: usize,
+    ) -> (Option<Exchange>, HeadStep) {
+        if let Some(words) = invalid_head(&ask, answer) {
+            let failure = Failure::new(Fault::InvalidBody, &upstream.name, words);
+            return (
+                None,
+                HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
+            );
+        }
+        let lifetime = Lifetime::of_found(&ask.source.freshness, ask.request.class())
+            .unless_forbidden(answer.head.cache_control);
+        let expected = answer.head.content_length;
+        let content_type = crate::flight::content_type(ask.request.endpoint()).as_str();
+        let fields = reply::forwarded(lifetime, content_type, expected);
+        let send = HeadStep::Send {
+            status: 200,
+            fields,
+        };
+        if answer.end_of_stream {
+            return (None, send);
+        }
+        let fits = expected
+            .is_none_or(|bytes| usize::try_from(bytes).is_ok_and(|bytes| bytes <= max_object));
+        let worth_it =
+            fits && max_object > 0 && lifetime.is_storable() && !ask.request.is_toolchain();
+        let capacity = expected
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .unwrap_or_default();
+        let copy = worth_it.then(|| Vec::with_capacity(capacity));
+        let upstream = upstream.name.clone();
+        (
+            Some(Exchange::Streaming(Self {
+                ask,
+                upstream,
+                lifetime,
+                copy,
+                max_object,
+                expected,
+                seen: 0,
+            })),
+            send,
+        )
+    }
+
+    /// How many bytes of the next piece are looked at.
+    pub(super) fn wants(&self) -> usize {
+        match (&self.copy, self.ask.request.endpoint()) {
+            (Some(_), _) => usize::MAX,
+            (None, Endpoint::Zip) => ZIP_MAGIC
+                .len()
+                .saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX)),
+            (None, _) => 0,
+        }
+    }
+
+    pub(super) fn on_body(
+        mut self,
+        piece: Piece<'_>,
+        now: Timestamp,
+    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+        if self.ask.request.endpoint() == Endpoint::Zip
+            && !continues_zip_magic(self.seen, piece.bytes)
+        {
+            return (None, BodyStep::Reset, None);
+        }
+        self.seen = self
+            .seen
+            .saturating_add(u64::try_from(piece.size).unwrap_or(u64::MAX));
+        if let Some(copy) = &mut self.copy {
+            if copy.len().saturating_add(piece.size) > self.max_object {
+                self.copy = None;
+            } else {
+                copy.extend_from_slice(piece.bytes);
+            }
+        }
+        if !piece.end_of_stream {
+            return (Some(Exchange::Streaming(self)), BodyStep::Pass, None);
+        }
+        if self.is_short() {
+            return (None, BodyStep::Reset, None);
+        }
+        (None, BodyStep::Pass, self.keep(now))
+    }
+
+    fn is_short(&self) -> bool {
+        let magic = u64::try_from(ZIP_MAGIC.len()).unwrap_or_default();
+        let least = if self.ask.request.endpoint() == Endpoint::Zip {
+            magic
+        } else {
+            0
+        };
+        self.seen < least || self.expected.is_some_and(|bytes| bytes != self.seen)
+    }
+
+    fn keep(self, now: Timestamp) -> Option<Keep> {
+        let copy = self.copy?;
+        // A `.mod` comes this way only because it is too large for a callout.
+        if self.ask.request.endpoint() != Endpoint::Zip {
+            return None;
+        }
+        keep(
+            self.ask.key,
+            200,
+            ContentType::Zip,
+            &self.upstream,
+            &copy,
+            self.lifetime,
+            now,
+        )
+    }
+}
+
+/// Why a 200 cannot be what was asked for, judged before the client sees a byte.
+fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
+    let refused = match ask.request.endpoint() {
+        Endpoint::Zip => {
+            answer
+                .head
+                .is_type(&["text/", "application/json", "application/xhtml+xml"])
+        }
+        _ => answer
+            .head
+            .is_type(&["text/html", "application/json", "application/xhtml+xml"]),
+    };
+    let range = if ask.request.endpoint() == Endpoint::Zip {
+        ARCHIVE_BYTES
+    } else {
+        MOD_BYTES
+    };
+    if refused {
+        return Some("the upstream's answer is a page, not what was asked for".to_owned());
+    }
+    if answer.head.encoded {
+        return Some("the upstream's answer has an encoding that was not asked for".to_owned());
+    }
+    match answer.head.content_length {
+        Some(bytes) if !range.contains(&bytes) => Some(format!(
+            "the upstream's answer has {bytes} bytes, which cannot be what was asked for"
+        )),
+        None if answer.end_of_stream && !ask.is_head => {
+            Some("the upstream's answer is empty".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a body may go on with `piece` after `seen` bytes, if it is a zip file.
+fn continues_zip_magic(seen: u64, piece: &[u8]) -> bool {
+    let at = usize::try_from(seen).unwrap_or(usize::MAX);
+    let expected = ZIP_MAGIC.get(at..).unwrap_or_default();
+    expected
+        .iter()
+        .zip(piece)
+        .all(|(expected, got)| expected == got)
+}

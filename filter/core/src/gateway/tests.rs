@@ -1,0 +1,189 @@
+//! The gateway as its adapter drives it: every order of events, without a host.
+
+mod archives;
+mod chains;
+mod flights;
+mod requests;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::*;
+use crate::callout::{Answer, AnswerBody, AnswerHead};
+use crate::reply::Body;
+
+const ONE: &str = r#"{
+    "upstreams": [{"name": "public", "target": "cluster", "authority": "proxy.example", "path": "/base", "timeout": "30s"}],
+    "routes": [{"modules": ["*"], "chain": ["public"]}],
+    "sumdb": [{"name": "sum.example", "target": "sums", "path": "/db"}],
+    "cache": {"memory": {"size": "8MiB", "max_object": "4KiB"}}
+}"#;
+
+const LIST: &str = "/example.com/a/@v/list";
+const MOD: &str = "/example.com/a/@v/v1.0.0.mod";
+const INFO: &str = "/example.com/a/@v/v1.0.0.info";
+const ZIP: &str = "/example.com/a/@v/v1.0.0.zip";
+
+/// A gateway, the time, and a host that does nothing by itself.
+struct Rig {
+    gateway: Gateway,
+    store: Rc<RefCell<Store>>,
+    now: Timestamp,
+    last_stream: u32,
+}
+
+/// What a client sees.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    status: u16,
+    body: String,
+}
+
+impl Rig {
+    fn new(config: &str) -> Self {
+        Self::in_store(config, &Rc::default())
+    }
+
+    fn in_store(config: &str, store: &Rc<RefCell<Store>>) -> Self {
+        let config = Config::from_json(config.as_bytes(), "test").unwrap();
+        let gateway = Gateway::new(&config, store);
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        Self {
+            gateway,
+            store: store.clone(),
+            now,
+            last_stream: 0,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.gateway.on_tick(self.now);
+    }
+
+    fn ask(&mut self, path: &str) -> (StreamId, Step) {
+        self.ask_with("GET", path, &[])
+    }
+
+    fn ask_with(&mut self, method: &str, path: &str, more: &[(&str, &str)]) -> (StreamId, Step) {
+        self.last_stream += 1;
+        let id = StreamId(self.last_stream);
+        let mut fields = vec![
+            (":method", method),
+            (":path", path),
+            (":authority", "gw"),
+            ("x-request-id", "r1"),
+        ];
+        fields.extend(more);
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        let head = RequestHead {
+            fields: &fields,
+            end_of_stream: true,
+        };
+        (id, self.gateway.begin(id, &head, self.now))
+    }
+
+    /// Asks, and says that it has to wait.
+    fn wait(&mut self, path: &str) -> StreamId {
+        let (id, step) = self.ask(path);
+        assert!(matches!(step, Step::Wait), "{path}: {step:?}");
+        id
+    }
+
+    /// The answer of a request that need not wait.
+    fn reply(&mut self, path: &str) -> Reply {
+        match self.ask(path).1 {
+            Step::Reply(reply) => reply,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    fn callout(&mut self) -> Callout {
+        self.gateway.next_callout(self.now).expect("a callout")
+    }
+
+    fn no_callout(&mut self) {
+        assert_eq!(self.gateway.next_callout(self.now), None);
+    }
+
+    fn tell(&mut self, callout: &Callout, outcome: CalloutOutcome) {
+        self.gateway.on_callout(callout.id, outcome, self.now);
+    }
+
+    /// The next callout is answered like this.
+    fn answer(&mut self, status: u16, body: &str) -> Callout {
+        self.outcome(answer(status, body))
+    }
+
+    fn outcome(&mut self, outcome: CalloutOutcome) -> Callout {
+        let callout = self.callout();
+        self.tell(&callout, outcome);
+        callout
+    }
+
+    fn steps(&mut self) -> Vec<(StreamId, Step)> {
+        std::iter::from_fn(|| self.gateway.next_step(self.now)).collect()
+    }
+
+    /// The one answer that is ready.
+    fn seen(&mut self) -> Seen {
+        let steps = self.steps();
+        match steps.as_slice() {
+            [(_, Step::Reply(reply))] => seen(reply),
+            other => panic!("expected one reply, got {other:?}"),
+        }
+    }
+
+    /// Asks for `path`, answers its callout, and gives what the client sees.
+    fn fetch(&mut self, path: &str, status: u16, body: &str) -> Seen {
+        self.wait(path);
+        self.answer(status, body);
+        self.seen()
+    }
+}
+
+fn answer(status: u16, body: &str) -> CalloutOutcome {
+    answer_with(
+        status,
+        body,
+        &[("content-type", "text/plain; charset=utf-8")],
+    )
+}
+
+fn answer_with(status: u16, body: &str, fields: &[(&str, &str)]) -> CalloutOutcome {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let body = AnswerBody::Whole(body.as_bytes().to_vec());
+    CalloutOutcome::Answer(Answer {
+        status,
+        head: AnswerHead::read(fields),
+        body,
+    })
+}
+
+fn seen(reply: &Reply) -> Seen {
+    Seen {
+        status: reply.status,
+        body: String::from_utf8_lossy(reply.body.as_bytes()).into_owned(),
+    }
+}
+
+fn field<'a>(reply: &'a Reply, name: &str) -> &'a str {
+    reply
+        .fields
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("", |(_, value)| value)
+}
+
+fn ok(body: &str) -> Seen {
+    Seen {
+        status: 200,
+        body: body.to_owned(),
+    }
+}
