@@ -407,6 +407,11 @@ fn spellings_of_one_object_have_one_name() {
 #[test]
 fn below_cached_only_stands_every_path_once() {
     assert!(parse("/cached-only/sumdb/a.b/latest").cached_only());
+    let other = parse("/cached-onlyexample.com/a/@v/list");
+    assert_eq!(
+        (other.module().as_deref(), other.cached_only()),
+        (Some("cached-onlyexample.com/a"), false)
+    );
     for path in [
         "/cached-only",
         "/cached-only/",
