@@ -237,14 +237,7 @@ fn a_struct_and_an_istio_plugin_are_configurations_too() -> Result<(), Box<dyn E
         folder.join("bytes.json"),
         ecds.replace("protobuf.Struct", "protobuf.BytesValue"),
     )?;
-    let files = [
-        "--from-envoy",
-        "istio.yaml",
-        "--from-envoy",
-        "ecds.json",
-        "--from-envoy",
-        "bytes.json",
-    ];
+    let files = ["--from-envoy", "istio.yaml", "ecds.json", "bytes.json"];
     let (status, out, err) = check(&folder, &files, "")?;
     let ok = "ok (upstreams: 1, routes: 1, checksum databases: 0)";
     assert_eq!(
@@ -256,6 +249,27 @@ fn a_struct_and_an_istio_plugin_are_configurations_too() -> Result<(), Box<dyn E
     assert_eq!(
         (status, err),
         (1, format!("bytes.json: plugin \"p\": {refused} {kind}\n"))
+    );
+    Ok(())
+}
+
+#[test]
+fn the_shipped_files_are_good_and_fit_together() -> Result<(), Box<dyn Error>> {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy");
+    let (status, out, err) = check(
+        &shipped,
+        &[
+            "--from-envoy",
+            "--envoy-config",
+            "envoy.yaml",
+            "plugin/goproxy.yaml",
+        ],
+        "",
+    )?;
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(
+        out.starts_with("plugin/goproxy.yaml: plugin \"goproxy\": ok "),
+        "{out}"
     );
     Ok(())
 }

@@ -19,25 +19,21 @@ pub(crate) struct Bootstrap {
 impl Bootstrap {
     /// Reads a file that must be a bootstrap with static clusters.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let documents = read_documents(path)?;
+        let file = path.display().to_string();
+        let bytes = fs::read(path).map_err(|error| format!("{file}: {error}"))?;
+        let documents = documents(&bytes).map_err(|error| format!("{file}: {error}"))?;
         let found = documents
             .iter()
-            .find_map(|document| Self::of_document(path, document));
-        found.ok_or_else(|| {
-            format!(
-                "{}: expected static_resources.clusters, got none",
-                path.display()
-            )
-        })
+            .find_map(|document| Self::of_document(&file, document));
+        found.ok_or_else(|| format!("{file}: expected static_resources.clusters, got none"))
     }
 
-    fn of_document(path: &Path, document: &Value) -> Option<Self> {
+    fn of_document(file: &str, document: &Value) -> Option<Self> {
         let resources = either(document.as_object()?, "static_resources", "staticResources")?;
         let clusters = resources.get("clusters")?.as_array()?;
         let name = |cluster: &Value| Some(cluster.get("name")?.as_str()?.to_owned());
-        let file = path.display().to_string();
         Some(Self {
-            file,
+            file: file.to_owned(),
             clusters: clusters.iter().filter_map(name).collect(),
         })
     }
@@ -77,11 +73,14 @@ pub(crate) struct Plugin {
 }
 
 /// The clusters (if the file has any) and the wasm plugins of a file.
-pub(crate) fn read_plugins(path: &Path) -> Result<(Option<Bootstrap>, Vec<Plugin>), String> {
-    let documents = read_documents(path)?;
+pub(crate) fn read_plugins(
+    file: &str,
+    bytes: &[u8],
+) -> Result<(Option<Bootstrap>, Vec<Plugin>), serde_yaml_ng::Error> {
+    let documents = documents(bytes)?;
     let bootstrap = documents
         .iter()
-        .find_map(|document| Bootstrap::of_document(path, document));
+        .find_map(|document| Bootstrap::of_document(file, document));
     let mut plugins = Vec::new();
     for document in &documents {
         find_plugins(document, &mut plugins);
@@ -90,12 +89,10 @@ pub(crate) fn read_plugins(path: &Path) -> Result<(Option<Bootstrap>, Vec<Plugin
 }
 
 /// The documents of a YAML file; JSON is YAML.
-fn read_documents(path: &Path) -> Result<Vec<Value>, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let documents = serde_yaml_ng::Deserializer::from_str(&text).map(Value::deserialize);
-    documents
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("{}: {error}", path.display()))
+fn documents(bytes: &[u8]) -> Result<Vec<Value>, serde_yaml_ng::Error> {
+    serde_yaml_ng::Deserializer::from_slice(bytes)
+        .map(Value::deserialize)
+        .collect()
 }
 
 /// Walks a document: a `PluginConfig` is what has a `vm_config`, wherever it stands.

@@ -25,16 +25,17 @@ const PLUGIN: &str = "goproxy";
 #[command(name = "goproxy-check", version)]
 struct Options {
     /// Plugin configurations as JSON; `-` is standard input
-    #[arg(value_name = "CONFIG.json", required_unless_present_any = ["print_schema", "from_envoy"])]
+    #[arg(value_name = "CONFIG.json", required_unless_present = "print_schema")]
     configs: Vec<PathBuf>,
 
     /// An Envoy bootstrap (YAML or JSON): every target must be one of its clusters
     #[arg(long, value_name = "FILE")]
     envoy_config: Option<PathBuf>,
 
-    /// An Envoy bootstrap, listener, ECDS or Istio WasmPlugin file (YAML or JSON): check the plugin configurations in it
-    #[arg(long, value_name = "FILE")]
-    from_envoy: Vec<PathBuf>,
+    /// The files are Envoy's or Istio's (bootstrap, listener, ECDS, WasmPlugin; YAML or JSON): check the plugin
+    /// configurations in them
+    #[arg(long)]
+    from_envoy: bool,
 
     /// With --from-envoy: check only the plugin of this name, where the file has others
     #[arg(long, value_name = "NAME", requires = "from_envoy")]
@@ -86,18 +87,14 @@ fn check_all(options: &Options) -> Verdict {
         Err(error) => return not_checked("--envoy-config", &error),
     };
     for path in &options.configs {
-        let name = path.display().to_string();
+        let file = path.display().to_string();
         verdict = verdict.max(match read(path) {
-            Ok(bytes) => check(&name, &bytes, PLUGIN, bootstrap.as_ref()),
-            Err(error) => not_checked(&name, &error),
+            Ok(bytes) if options.from_envoy => {
+                check_embedded(&file, &bytes, options.plugin.as_deref(), bootstrap.as_ref())
+            }
+            Ok(bytes) => check(&file, &bytes, PLUGIN, bootstrap.as_ref()),
+            Err(error) => not_checked(&file, &error),
         });
-    }
-    for path in &options.from_envoy {
-        verdict = verdict.max(check_embedded(
-            path,
-            options.plugin.as_deref(),
-            bootstrap.as_ref(),
-        ));
     }
     verdict
 }
@@ -112,11 +109,15 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Checks what is embedded in a file of the host. Its own clusters count where no other bootstrap is given.
-fn check_embedded(path: &Path, wanted: Option<&str>, bootstrap: Option<&Bootstrap>) -> Verdict {
-    let file = path.display().to_string();
-    let (own, plugins) = match envoy::read_plugins(path) {
+fn check_embedded(
+    file: &str,
+    bytes: &[u8],
+    wanted: Option<&str>,
+    bootstrap: Option<&Bootstrap>,
+) -> Verdict {
+    let (own, plugins) = match envoy::read_plugins(file, bytes) {
         Ok(found) => found,
-        Err(error) => return not_checked("--from-envoy", &error),
+        Err(error) => return not_checked(file, &error),
     };
     let chosen: Vec<&Plugin> = plugins
         .iter()
@@ -126,7 +127,7 @@ fn check_embedded(path: &Path, wanted: Option<&str>, bootstrap: Option<&Bootstra
         let names: Vec<&str> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
         let expected = wanted.map_or_else(String::new, |name| format!(" {name:?}"));
         return not_checked(
-            &file,
+            file,
             &format!("expected a wasm plugin{expected}, got {names:?}"),
         );
     }
@@ -165,7 +166,9 @@ fn check(name: &str, bytes: &[u8], plugin: &str, bootstrap: Option<&Bootstrap>) 
         config.routes.len(),
         config.sumdb.len(),
     );
-    println!(
+    // Somebody who stopped reading (`| head -1`) still gets the exit status.
+    let _ = writeln!(
+        io::stdout(),
         "{name}: ok (upstreams: {upstreams}, routes: {routes}, checksum databases: {databases})"
     );
     Verdict::Good
