@@ -15,12 +15,9 @@ use super::{
 };
 use crate::goproxy::pattern::Pattern;
 
-/// Each upstream and each database is a label in metrics, and labels are bounded.
-const MAX_UPSTREAMS: usize = 64;
-const MAX_DATABASES: usize = 16;
-
-/// A chain is asked in one request's time.
-const MAX_CHAIN: usize = 16;
+/// Patterns of all routes together: each request is matched against them one after the other, and here each
+/// against all before it.
+const MAX_PATTERNS: usize = 4096;
 
 /// So many names are listed where one of them was expected.
 const MAX_LISTED: usize = 8;
@@ -41,18 +38,18 @@ pub(super) fn compile(
     default_namespace: &str,
     problems: &mut Problems,
 ) -> Option<Config> {
-    check_counts(&document, problems);
     check_names(&document, problems);
-    check_reachable(&document.routes, problems);
+    check_reachable(&document.routes.0, problems);
     let namespace = namespace(document.namespace, default_namespace, problems);
     let freshness = freshness(&document.cache.freshness, FRESHNESS);
     let names: Vec<&str> = document
         .upstreams
+        .0
         .iter()
         .map(|upstream| upstream.name.0.as_str())
         .collect();
-    let routes = routes(&document.routes, &names, freshness, problems);
-    let sumdb = databases(document.sumdb, problems);
+    let routes = routes(&document.routes.0, &names, freshness, problems);
+    let sumdb = databases(document.sumdb.0, problems);
     let CacheDocument {
         memory, invalidate, ..
     } = document.cache;
@@ -60,13 +57,13 @@ pub(super) fn compile(
     let config = Config {
         namespace: namespace?.0,
         host: document.host,
-        serve: Serve::new(document.serve.hosts, document.serve.base_path.0),
-        upstreams: document.upstreams.into_iter().map(upstream).collect(),
+        serve: Serve::new(document.serve.hosts.0, document.serve.base_path.0),
+        upstreams: document.upstreams.0.into_iter().map(upstream).collect(),
         routes,
         sumdb,
         memory,
         freshness,
-        invalidate: invalidate.into_iter().map(invalidation).collect(),
+        invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
     };
     problems.is_empty().then_some(config)
@@ -88,95 +85,17 @@ fn namespace(
     namespace
 }
 
-/// Nothing that must be there is empty, and what becomes a label is bounded.
-fn check_counts(document: &Document, problems: &mut Problems) {
-    let upstreams = At::Field(&At::Root, "upstreams");
-    let routes = At::Field(&At::Root, "routes");
-    let sumdb = At::Field(&At::Root, "sumdb");
-    let cache = At::Field(&At::Root, "cache");
-    check_count(
-        &document.upstreams,
-        1,
-        MAX_UPSTREAMS,
-        "upstream",
-        upstreams,
-        problems,
-    );
-    check_count(&document.routes, 1, usize::MAX, "route", routes, problems);
-    for (index, route) in document.routes.iter().enumerate() {
-        let route_at = At::Index(&routes, index);
-        check_count(
-            &route.modules,
-            1,
-            usize::MAX,
-            "pattern",
-            At::Field(&route_at, "modules"),
-            problems,
-        );
-        check_count(
-            &route.chain,
-            1,
-            MAX_CHAIN,
-            "upstream",
-            At::Field(&route_at, "chain"),
-            problems,
-        );
-    }
-    check_count(
-        &document.sumdb,
-        0,
-        MAX_DATABASES,
-        "database",
-        sumdb,
-        problems,
-    );
-    let serve = At::Field(&At::Root, "serve");
-    check_count(
-        &document.serve.hosts,
-        1,
-        usize::MAX,
-        "host",
-        At::Field(&serve, "hosts"),
-        problems,
-    );
-    for (index, entry) in document.cache.invalidate.iter().enumerate() {
-        let (list, name) = (At::Field(&cache, "invalidate"), "modules");
-        let entry_at = At::Index(&list, index);
-        check_count(
-            &entry.modules,
-            1,
-            usize::MAX,
-            "pattern",
-            At::Field(&entry_at, name),
-            problems,
-        );
-    }
-}
-
-fn check_count<T>(
-    list: &[T],
-    least: usize,
-    most: usize,
-    what: &str,
-    at: At<'_>,
-    problems: &mut Problems,
-) {
-    if list.len() < least {
-        problems.add(at, format!("expected at least one {what}, got none"));
-    } else if list.len() > most {
-        problems.add(at, format!("expected at most {most}, got {}", list.len()));
-    }
-}
-
 /// A name means one thing, in metrics and texts too: upstreams and databases share their names.
 fn check_names(document: &Document, problems: &mut Problems) {
     let upstreams = document
         .upstreams
+        .0
         .iter()
         .enumerate()
         .map(|(index, upstream)| ("upstreams", index, &upstream.name));
     let databases = document
         .sumdb
+        .0
         .iter()
         .enumerate()
         .map(|(index, database)| ("sumdb", index, &database.name));
@@ -202,13 +121,24 @@ fn check_names(document: &Document, problems: &mut Problems) {
 /// A pattern that an earlier route covers would look like a rule and be none.
 fn check_reachable(routes: &[RouteDocument], problems: &mut Problems) {
     let list = At::Field(&At::Root, "routes");
+    let patterns: usize = routes.iter().map(|route| route.modules.0.len()).sum();
+    if patterns > MAX_PATTERNS {
+        problems.add(
+            list,
+            format!("expected at most {MAX_PATTERNS} patterns in all, got {patterns}"),
+        );
+        return;
+    }
     for (index, route) in routes.iter().enumerate() {
         let at = At::Index(&list, index);
         let earlier = routes.get(..index).unwrap_or_default();
-        if let Some(all) = earlier
-            .iter()
-            .position(|route| route.modules.iter().any(|pattern| pattern.as_str() == "*"))
-        {
+        if let Some(all) = earlier.iter().position(|route| {
+            route
+                .modules
+                .0
+                .iter()
+                .any(|pattern| pattern.as_str() == "*")
+        }) {
             problems.add(
                 at,
                 format!("never reached, routes[{all}] matches every module"),
@@ -216,7 +146,7 @@ fn check_reachable(routes: &[RouteDocument], problems: &mut Problems) {
             continue;
         }
         let modules = At::Field(&at, "modules");
-        for (position, pattern) in route.modules.iter().enumerate() {
+        for (position, pattern) in route.modules.0.iter().enumerate() {
             if let Some((first, cover)) = covering(earlier, pattern) {
                 let message = format!(
                     "never reached, routes[{first}] has {}, which matches it",
@@ -236,7 +166,7 @@ fn covering<'a>(routes: &'a [RouteDocument], pattern: &Pattern) -> Option<(usize
         *earlier == pattern || (spelled_out && earlier.matches(pattern.as_str()))
     };
     let find = |(index, route): (usize, &'a RouteDocument)| {
-        Some((index, route.modules.iter().find(covers)?))
+        Some((index, route.modules.0.iter().find(covers)?))
     };
     routes.iter().enumerate().find_map(find)
 }
@@ -249,8 +179,8 @@ fn routes(
 ) -> Vec<Route> {
     let list = At::Field(&At::Root, "routes");
     let compile = |(index, route): (usize, &RouteDocument)| Route {
-        modules: route.modules.clone(),
-        chain: chain(&route.chain, names, At::Index(&list, index), problems),
+        modules: route.modules.0.clone(),
+        chain: chain(&route.chain.0, names, At::Index(&list, index), problems),
         freshness: route
             .freshness
             .as_ref()
@@ -381,7 +311,7 @@ fn freshness(own: &FreshnessDocument, base: Freshness) -> Freshness {
 
 fn invalidation(document: InvalidationDocument) -> Invalidation {
     Invalidation {
-        modules: document.modules,
+        modules: document.modules.0,
         before: document.before.0,
     }
 }

@@ -3,11 +3,17 @@
 use super::authority::{Authority, HostRule};
 use super::error::Problems;
 use super::json::Node;
-use super::read::{At, Read, mismatch, object};
+use super::read::{At, List, Read, mismatch, object};
 use super::span::{ImmutableAge, MemorySize, Moment, MutableAge, ObjectSize, Timeout};
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel};
 use crate::goproxy::pattern::Pattern;
+
+/// Patterns of one route or one invalidation. They are tried one after the other, for each request.
+type Patterns = List<Pattern, 1, 1024>;
+
+// What is counted here is bounded because each upstream and each database is a label in the metrics, and because
+// hosts, routes and patterns are looked through for each request.
 
 object! {
     /// The configuration of goproxy-wasm, a Go module proxy inside a host such as Envoy.
@@ -20,13 +26,13 @@ object! {
         /// Which requests are the gateway's; every other passes untouched.
         serve: ServeDocument = {},
         /// Where modules come from.
-        upstreams: Vec<UpstreamDocument>,
+        upstreams: List<UpstreamDocument, 1, 64>,
         /// Which modules go which way: the first route with a matching pattern wins. A module that no route
         /// matches is answered 404.
-        routes: Vec<RouteDocument>,
+        routes: List<RouteDocument, 1, 256>,
         /// The checksum databases that are proxied below `/sumdb/<name>/`. Default: none, so that `go` asks
         /// them itself.
-        sumdb: Vec<DatabaseDocument> = [],
+        sumdb: List<DatabaseDocument, 0, 16> = [],
         /// What is kept, and for how long.
         cache: CacheDocument = {},
         /// The least severe level that is logged.
@@ -40,7 +46,7 @@ object! {
     struct ServeDocument {
         /// Host names, each exact (`go.corp.example`, any port; `go.corp.example:8080`, this port only), a
         /// suffix (`*.corp.example`), or `*` for all. Letter case does not count.
-        hosts: Vec<HostRule> = ["*"],
+        hosts: List<HostRule, 1, 256> = ["*"],
         /// The path below which GOPROXY begins.
         base_path: BasePath = "/",
     }
@@ -68,9 +74,9 @@ object! {
     /// Which modules go which way.
     struct RouteDocument {
         /// GOPRIVATE patterns: each is matched against a prefix of the module path, element by element.
-        modules: Vec<Pattern>,
+        modules: Patterns,
         /// The upstreams that are asked, in order.
-        chain: Vec<ChainEntry>,
+        chain: List<ChainEntry, 1, 16>,
         /// How long answers of this route stay fresh; what is absent is as `cache.freshness` says.
         freshness: Option<FreshnessDocument>,
     }
@@ -139,7 +145,7 @@ object! {
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
-        invalidate: Vec<InvalidationDocument> = [],
+        invalidate: List<InvalidationDocument, 0, 256> = [],
     }
     later: ["redis", "shared", "stale", "stale_while_revalidate", "stale_if_error"]
 }
@@ -172,7 +178,7 @@ object! {
     /// Entries of some modules that were stored before a moment are not served.
     struct InvalidationDocument {
         /// GOPRIVATE patterns.
-        modules: Vec<Pattern>,
+        modules: Patterns,
         /// An entry that was stored earlier is not served.
         before: Moment,
     }

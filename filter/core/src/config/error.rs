@@ -126,22 +126,25 @@ impl Problems {
 
 /// A value in a message: quoted, bounded, in printable ASCII, so that it can break no log line.
 ///
-/// What stands before an `@` is left out: somebody who writes `user:secret@host` where no user belongs must
-/// not find the secret in a log.
+/// What stands before an `@` or behind a `?` is left out: somebody who writes `user:secret@host` or
+/// `/path?token=secret` where neither belongs must not find the secret in a log.
 pub(super) struct Echo<'a>(pub(super) &'a str);
 
 impl fmt::Display for Echo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        match self.0.rsplit_once('@') {
-            Some((_, host)) => write!(f, "...@{}", Plain(host))?,
-            None => Plain(self.0).fmt(f)?,
-        }
-        f.write_str("\"")
+        let (text, query) = match self.0.split_once('?') {
+            Some((text, _)) => (text, "?..."),
+            None => (self.0, ""),
+        };
+        let (user, text) = match text.rsplit_once('@') {
+            Some((_, host)) => ("...@", host),
+            None => ("", text),
+        };
+        write!(f, "\"{user}{}{query}\"", Plain(text))
     }
 }
 
-/// The same without quotes and without the rule for `@`: names of fields.
+/// The same without quotes, and whole as far as it is not too long: names of fields.
 pub(super) struct Plain<'a>(pub(super) &'a str);
 
 impl fmt::Display for Plain<'_> {

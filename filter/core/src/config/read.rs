@@ -6,6 +6,9 @@ use std::fmt;
 use super::error::{Echo, Plain, Problems};
 use super::json::Node;
 
+/// No object has as many fields. Above it they are not looked at: comparing each with each takes its time.
+const MAX_FIELDS: usize = 64;
+
 /// Where in the document: `routes[0].chain[1].to`.
 #[derive(Clone, Copy)]
 pub(super) enum At<'a> {
@@ -38,7 +41,10 @@ pub(super) trait Read: Sized {
 
     /// What stands for a field that is not there.
     fn absent(at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        problems.add(at, format!("required, expected {}", Self::EXPECTED));
+        problems.add(
+            at,
+            format!("required, expected {}, got nothing", Self::EXPECTED),
+        );
         None
     }
 }
@@ -85,7 +91,11 @@ impl<T: Read> Read for Option<T> {
     }
 }
 
-impl<T: Read> Read for Vec<T> {
+/// An array of at least `LEAST` and at most `MOST` elements.
+#[derive(Debug)]
+pub(super) struct List<T, const LEAST: usize, const MOST: usize>(pub(super) Vec<T>);
+
+impl<T: Read, const LEAST: usize, const MOST: usize> Read for List<T, LEAST, MOST> {
     const EXPECTED: &'static str = "an array";
 
     fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
@@ -93,12 +103,26 @@ impl<T: Read> Read for Vec<T> {
             mismatch(Self::EXPECTED, node, at, problems);
             return None;
         };
+        if nodes.len() < LEAST {
+            problems.add(
+                at,
+                format!("expected at least {LEAST} element, got {}", nodes.len()),
+            );
+            return None;
+        }
+        if nodes.len() > MOST {
+            problems.add(
+                at,
+                format!("expected at most {MOST} elements, got {}", nodes.len()),
+            );
+            return None;
+        }
         // Every element is read, also behind a bad one: all problems are told at once.
         let mut elements = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             elements.push(T::read(node, At::Index(&at, index), problems));
         }
-        elements.into_iter().collect()
+        elements.into_iter().collect::<Option<_>>().map(Self)
     }
 }
 
@@ -122,6 +146,13 @@ impl<'a> Fields<'a> {
             mismatch("an object", node, at, problems);
             return None;
         };
+        if fields.len() > MAX_FIELDS {
+            problems.add(
+                at,
+                format!("expected at most {MAX_FIELDS} fields, got {}", fields.len()),
+            );
+            return None;
+        }
         for (index, (name, _)) in fields.iter().enumerate() {
             let here = At::Field(&at, name);
             if fields

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::authority::{Authority, HostRule};
 use super::document::{ChainEntry, ChainRule, Document};
-use super::read::Text;
+use super::read::{List, Text};
 use super::span::{ImmutableAge, MemorySize, Moment, MutableAge, ObjectSize, Timeout};
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel};
@@ -59,6 +59,21 @@ fn remove_null(property: &mut Map<String, Value>) {
         {
             property.extend(choice);
         }
+    }
+}
+
+impl<T: JsonSchema, const LEAST: usize, const MOST: usize> JsonSchema for List<T, LEAST, MOST> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("List_of_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let element = generator.subschema_for::<T>();
+        json_schema!({ "type": "array", "items": element, "minItems": LEAST, "maxItems": MOST })
     }
 }
 

@@ -18,7 +18,7 @@ const GIB: u64 = 1024 * MIB;
 pub(super) struct Timeout(pub(super) Duration);
 
 impl Text for Timeout {
-    const EXPECTED: &'static str = r#"a duration from 1ms to 1h, such as "8s""#;
+    const EXPECTED: &'static str = r#"a duration such as "8s" (from 1ms to 1h)"#;
 
     fn parse(text: &str) -> Result<Self, Why> {
         duration_within(text, Duration::from_millis(1), HOUR).map(Self)
@@ -30,7 +30,7 @@ impl Text for Timeout {
 pub(super) struct ImmutableAge(pub(super) Duration);
 
 impl Text for ImmutableAge {
-    const EXPECTED: &'static str = r#"a duration from 1s to 365d, such as "30d""#;
+    const EXPECTED: &'static str = r#"a duration such as "30d" (from 1s to 365d)"#;
 
     fn parse(text: &str) -> Result<Self, Why> {
         duration_within(text, SECOND, YEAR).map(Self)
@@ -42,7 +42,7 @@ impl Text for ImmutableAge {
 pub(super) struct MutableAge(pub(super) Duration);
 
 impl Text for MutableAge {
-    const EXPECTED: &'static str = r#"a duration from 0s to 365d, such as "60s""#;
+    const EXPECTED: &'static str = r#"a duration such as "60s" (from 0s to 365d)"#;
 
     fn parse(text: &str) -> Result<Self, Why> {
         duration_within(text, Duration::ZERO, YEAR).map(Self)
@@ -79,19 +79,19 @@ fn duration(text: &str) -> Option<Duration> {
         let (name, behind) = behind.split_at_checked(unit_length)?;
         // The iterator goes on from the unit before: a larger one, or the same, is not found any more.
         let (_, unit_ms) = units.find(|(unit, _)| *unit == name)?;
-        total_ms = total_ms.checked_add(number.checked_mul(*unit_ms)?)?;
+        total_ms = total_ms.saturating_add(number.saturating_mul(*unit_ms));
         rest = behind;
     }
     (!text.is_empty()).then(|| Duration::from_millis(total_ms))
 }
 
-/// The digits that a text begins with, and what is behind them.
+/// The digits that a text begins with, and what is behind them. A number too large to hold is out of any range.
 fn leading_number(text: &str) -> Option<(u64, &str)> {
     let length = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, rest) = text.split_at_checked(length)?;
-    Some((digits.parse().ok()?, rest))
+    (!digits.is_empty()).then(|| (digits.parse().unwrap_or(u64::MAX), rest))
 }
 
 /// How much memory a cache may take. The upper bound is half of what a VM gets from Envoy (1 GiB), which never
@@ -100,7 +100,8 @@ fn leading_number(text: &str) -> Option<(u64, &str)> {
 pub(super) struct MemorySize(pub(super) usize);
 
 impl Text for MemorySize {
-    const EXPECTED: &'static str = r#""0B" or a size from 64KiB to 512MiB, such as "32MiB""#;
+    const EXPECTED: &'static str =
+        r#"a size such as "32MiB" (from 64KiB to 512MiB, or 0B for none)"#;
 
     fn parse(text: &str) -> Result<Self, Why> {
         match size_within(text, 0, 512 * MIB)? {
@@ -116,7 +117,7 @@ impl Text for MemorySize {
 pub(super) struct ObjectSize(pub(super) usize);
 
 impl Text for ObjectSize {
-    const EXPECTED: &'static str = r#"a size from 1KiB to 1MiB, such as "256KiB""#;
+    const EXPECTED: &'static str = r#"a size such as "256KiB" (from 1KiB to 1MiB)"#;
 
     fn parse(text: &str) -> Result<Self, Why> {
         size_within(text, KIB, MIB).map(Self)
@@ -141,7 +142,7 @@ fn size(text: &str) -> Option<u64> {
         "GiB" => GIB,
         _ => return None,
     };
-    number.checked_mul(unit)
+    Some(number.saturating_mul(unit))
 }
 
 /// A moment in milliseconds since the Unix epoch.
