@@ -4,9 +4,8 @@ PY := python3
 TOOLS := integration/toolchain
 GET := $(PY) $(TOOLS)/get.py
 BUILD := $(PY) $(TOOLS)/build.py
-# Built first and then run by itself: what cargo does is seen, and a signal reaches the launcher and nobody else.
-LAUNCHER := cargo build --release -p goproxy-integration --bin goproxy-launch
-LAUNCH := exec $(or $(CARGO_TARGET_DIR),target)/release/goproxy-launch
+# Built first and then run by itself, so that a signal reaches the launcher and nobody else.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # What `make run`, `make demo` and `make bench` take; README has their meaning and defaults.
 # SUITE=name runs one suite of `make test`. Only what is set is handed on: an empty value would not be the default.
@@ -22,21 +21,18 @@ build: ## dist/goproxy_filter.wasm, the plugin
 
 run: ## a gateway in the foreground, on http://127.0.0.1:8080 unless LISTEN says otherwise
 	@$(GET) envoy
-	@$(BUILD) filter
-	@$(LAUNCHER)
-	@$(LAUNCH) run
+	@$(BUILD) filter launcher
+	@exec $(TARGET)/debug/goproxy-launch run
 
 demo: ## the real go command builds a program through Envoy and the filter, cold and then warm
 	@$(GET) envoy go
-	@$(BUILD) filter origin
-	@$(LAUNCHER)
-	@$(LAUNCH) demo
+	@$(BUILD) filter origin launcher
+	@exec $(TARGET)/debug/goproxy-launch demo
 
 bench: ## the benchmarks; ratios as a table and in target/bench/report.json
 	@$(GET) envoy go wrk
-	@$(BUILD) filter noop origin
-	@$(LAUNCHER)
-	@$(LAUNCH) bench
+	@$(BUILD) filter noop origin launcher-release
+	@exec $(TARGET)/release/goproxy-launch bench
 
 test: ## every test that needs no container (SUITE=name for one suite)
 	@exec $(PY) integration/run-tests.py

@@ -11,7 +11,7 @@ sys.path[:0] = [str(ROOT / "integration"), str(ROOT / "integration" / "toolchain
 from runner import process  # noqa: E402
 import go  # noqa: E402
 import xmod  # noqa: E402
-from common import BIN, ToolError  # noqa: E402
+from common import BIN, ToolError, foreground  # noqa: E402
 from get import get  # noqa: E402
 
 ORIGIN = ROOT / "integration" / "origin"
@@ -23,8 +23,7 @@ class Skipped(Exception):
 
 def call(*command, **options):
     """Runs a command with its output shown; True when it found nothing to say."""
-    return subprocess.run([str(c) for c in command], cwd=options.pop("cwd", ROOT), stdin=subprocess.DEVNULL,
-                          check=False, **options).returncode == 0
+    return foreground(command, **options)[0] == 0
 
 
 def sources():

@@ -110,10 +110,7 @@ def table():
     """The conformance table against the gateway of `make run`."""
     get("envoy")
     build.TASKS["filter"]()
-    built = subprocess.run(["cargo", "build", "-p", PACKAGE, "--bin", "goproxy-launch"], cwd=ROOT, check=False,
-                           stdin=subprocess.DEVNULL)
-    if built.returncode != 0:
-        raise ToolError("cargo could not build goproxy-launch (see above)")
+    build.TASKS["launcher"]()
     folder = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
     return conformance.run(ROOT, ROOT / folder / "debug" / "goproxy-launch")
 

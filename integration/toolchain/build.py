@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Builds what goes to `dist/`. cargo and go decide what is out of date; a result that is the same is not touched.
+"""Builds what a task needs. cargo and go decide what is out of date; a result in `dist/` that is the same is not touched.
 
-usage: build.py filter|noop|origin ...
-  filter   dist/goproxy_filter.wasm   the plugin
-  noop     dist/noop_filter.wasm      a plugin that does nothing, for the benchmarks to compare with
-  origin   dist/origin                the module origin and checksum database of the demo, the tests and the benchmarks
+usage: build.py filter|noop|origin|launcher|launcher-release ...
+  filter     dist/goproxy_filter.wasm      the plugin
+  noop       dist/noop_filter.wasm         a plugin that does nothing, for the benchmarks to compare with
+  origin     dist/origin                   the module origin and checksum database of demo, tests and benchmarks
+  launcher   target/debug/goproxy-launch   what starts the host; launcher-release: target/release/goproxy-launch
 """
 import json
 import signal
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import BIN, HOME, ROOT, ToolError, say, write_if_changed
+from common import BIN, HOME, ROOT, ToolError, foreground, say, write_if_changed
 from get import get
 import go
 import rust
@@ -27,13 +28,12 @@ def wasm(manifest, name):
     if not (ROOT / manifest).is_file():
         raise ToolError(f"{manifest}: no such crate, so dist/{name} cannot be built")
     environment, flags = rust.cargo(rust.WASI)
-    built = subprocess.run(
-        ["cargo", "build", *flags, "--release", "--manifest-path", str(ROOT / manifest),
-         "--message-format=json-render-diagnostics"],
-        env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode != 0:
+    code, output = foreground(
+        ["cargo", "build", *flags, "--release", "--manifest-path", ROOT / manifest,
+         "--message-format=json-render-diagnostics"], env=environment, stdout=subprocess.PIPE)
+    if code != 0:
         raise ToolError(f"cargo could not build {manifest} (see above)")
-    messages = [json.loads(line) for line in built.stdout.splitlines() if line.startswith("{")]
+    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     # The last artifact is the crate that was asked for; its dependencies come before it.
     files = [f for m in messages for f in m.get("filenames", []) if f.endswith(".wasm")]
     if not files:
@@ -56,18 +56,28 @@ def origin():
         raise ToolError("integration/origin/go.mod: not there, so dist/origin cannot be built")
     DIST.mkdir(exist_ok=True)
     output = HOME / "origin"
-    built = subprocess.run(
+    code, _ = foreground(
         [BIN / "go", "build", f"-modfile={xmod.modfile(source)}", "-trimpath", "-o", output, "."],
-        cwd=source, env=go.environment(), stdin=subprocess.DEVNULL, check=False)
-    if built.returncode != 0:
+        cwd=source, env=go.environment())
+    if code != 0:
         raise ToolError("go could not build integration/origin (see above)")
     place(output, "origin")
+
+
+def launcher(*flags):
+    """The launcher stays in cargo's folder. It waits most of the time, so it is built quickly, and with the tests; only the
+    benchmarks, whose client it is, want it quick."""
+    code, _ = foreground(["cargo", "build", *flags, "-p", "goproxy-integration", "--bin", "goproxy-launch"])
+    if code != 0:
+        raise ToolError("cargo could not build goproxy-launch (see above)")
 
 
 TASKS = {
     "filter": lambda: wasm("filter/Cargo.toml", "goproxy_filter.wasm"),
     "noop": lambda: wasm("integration/noop-filter/Cargo.toml", "noop_filter.wasm"),
     "origin": origin,
+    "launcher": launcher,
+    "launcher-release": lambda: launcher("--release"),
 }
 
 

@@ -84,6 +84,18 @@ def run(command, what, env=None, cwd=None, timeout=1800):
     return "\n".join(lines)
 
 
+def foreground(command, **options):
+    """Runs a build whose output is shown as it comes; (exit code, captured standard output). Ends with us, all of it."""
+    process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, start_new_session=True,
+                               text=True, **{"cwd": ROOT} | options)
+    try:
+        output, _ = process.communicate()
+        return process.returncode, output
+    finally:
+        if process.poll() is None:
+            end_group(process)
+
+
 def end_group(process):
     """Ends a step and all it started."""
     with contextlib.suppress(ProcessLookupError):

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from common import HOME, ToolError, output_of, run, say
+from common import HOME, ToolError, lock, output_of, run, say
 
 
 def source_line(suite):
@@ -54,11 +54,16 @@ class Suite:
 
     def update(self):
         """Fetches the lists once; a package that has since gone from the mirror makes `unpack` fetch them anew."""
-        if not any((self.folder / "lists").glob("*_Packages*")):
-            self.refresh()
+        with lock(f"apt-{self.suite}"):
+            if not any((self.folder / "lists").glob("*_Packages*")):
+                self.fetch_lists()
 
     def refresh(self):
-        """Fetches the lists."""
+        """Fetches the lists again."""
+        with lock(f"apt-{self.suite}"):
+            self.fetch_lists()
+
+    def fetch_lists(self):
         run(["apt-get", *self.options, "update"], f"reading the package lists of {self.suite}", timeout=600)
 
     def versions(self, package):
