@@ -175,26 +175,35 @@ fn tell(build: &Build, done: &str) {
     );
 }
 
-/// `: 64 .zip, 70 .mod, 130 checksums`
+/// `: 64 archives, 70 .mod, 130 checksums`
 fn by_kind(seen: &[Seen]) -> String {
-    let kinds: [(&str, fn(&str) -> bool); 5] = [
-        ("archives", |path| path.ends_with(".zip")),
-        (".mod", |path| path.ends_with(".mod")),
-        (".info", |path| path.ends_with(".info")),
-        ("checksums", |path| path.contains("/lookup/")),
-        ("tiles", |path| path.contains("/tile/")),
-    ];
-    let counted = kinds
+    let mut counts: Vec<(usize, &str)> = Vec::new();
+    for kind in seen.iter().map(|seen| kind(&seen.path)) {
+        match counts.iter_mut().find(|(_, known)| *known == kind) {
+            Some((count, _)) => *count += 1,
+            None => counts.push((1, kind)),
+        }
+    }
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let shown: Vec<String> = counts
         .iter()
-        .map(|(name, is)| (seen.iter().filter(|seen| is(&seen.path)).count(), name));
-    let shown: Vec<String> = counted
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
+        .map(|(count, kind)| format!("{count} {kind}"))
         .collect();
     if shown.is_empty() {
         String::new()
     } else {
         format!(": {}", shown.join(", "))
+    }
+}
+
+fn kind(path: &str) -> &'static str {
+    match path {
+        _ if path.contains("/lookup/") => "checksums",
+        _ if path.contains("/tile/") => "tiles",
+        _ if path.ends_with(".zip") => "archives",
+        _ if path.ends_with(".mod") => ".mod",
+        _ if path.ends_with(".info") => ".info",
+        _ => "lists",
     }
 }
 
