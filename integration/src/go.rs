@@ -59,12 +59,14 @@ impl GoHome {
     /// `go` is missing, or no folder can be made.
     pub fn new() -> Result<Self, GoError> {
         let folder = tempfile::Builder::new().prefix("goproxy-go-").tempdir()?;
-        let tools = places::root().join(".toolchain");
+        let root = places::root();
+        let tools = root.join(".toolchain");
         let build_cache = if tools.is_dir() {
-            tools.join("gocache")
+            tools
         } else {
-            folder.path().join("gocache")
-        };
+            root.join("target")
+        }
+        .join("gocache");
         let binary = places::go()?;
         Ok(Self {
             folder,
