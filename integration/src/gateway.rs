@@ -385,22 +385,23 @@ impl Gateway {
         shipped: &str,
     ) -> Result<String, GatewayError> {
         let settings = &self.settings;
-        let mut clusters = plugin_config::clusters(&settings.upstreams, &settings.sumdb);
-        clusters.extend(
-            settings
-                .clusters
-                .iter()
-                .map(|named| (named.name.clone(), named.url.clone())),
-        );
         let configuration = match &settings.config {
             Some(configuration) => configuration.clone(),
-            None => {
-                plugin_config::make(shipped, &settings.upstreams, &settings.sumdb)?.configuration
-            }
+            None => plugin_config::make(shipped, &settings.upstreams, &settings.sumdb)?,
         };
+        // A cluster that nobody names would only ask DNS for its host.
         let targets = plugin_config::targets(&configuration);
         bootstrap.keep_clusters(|name| targets.contains(name))?;
-        for (name, url) in clusters {
+        let made = plugin_config::clusters(&settings.upstreams, &settings.sumdb);
+        let own = settings
+            .clusters
+            .iter()
+            .map(|named| (named.name.clone(), named.url.clone()));
+        for (name, url) in made
+            .into_iter()
+            .filter(|(name, _)| targets.contains(name))
+            .chain(own)
+        {
             bootstrap.cluster(&name, &url, settings.upstream_ca.as_deref())?;
         }
         Ok(configuration)

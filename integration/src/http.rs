@@ -74,15 +74,27 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Answer, NoAnswer> {
     })
 }
 
-/// POST.
+/// Any method, with a body.
 ///
 /// # Errors
 /// No answer came.
-pub fn post(address: SocketAddr, path: &str, body: &str) -> Result<Answer, NoAnswer> {
+pub fn send(
+    method: &'static str,
+    address: SocketAddr,
+    path: &str,
+    body: &str,
+) -> Result<Answer, NoAnswer> {
     let url = format!("http://{address}{path}");
-    let answer = AGENT.post(&url).send(body).and_then(read);
+    let request = ureq::http::Request::builder()
+        .method(method)
+        .uri(&url)
+        .body(body.to_owned());
+    let answer = request
+        .map_err(ureq::Error::from)
+        .and_then(|request| AGENT.run(request))
+        .and_then(read);
     answer.map_err(|error| NoAnswer {
-        method: "POST",
+        method,
         url,
         why: error.to_string(),
     })

@@ -3,9 +3,12 @@
 pub mod base_url;
 pub mod bootstrap;
 pub mod children;
+pub mod demo;
 pub mod gateway;
+pub mod go;
 pub mod http;
 pub mod interrupt;
+pub mod origin;
 pub mod places;
 pub mod plugin_config;
 pub mod run;

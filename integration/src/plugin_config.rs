@@ -7,22 +7,16 @@ use serde_json::{Value, json};
 use crate::base_url::BaseUrl;
 use crate::settings::{FallThrough, Link, Named};
 
-/// A configuration and what the host has to have for it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Made {
-    /// JSON, for the filter.
-    pub configuration: String,
-    /// The clusters that it names.
-    pub clusters: Vec<(String, BaseUrl)>,
-}
-
 /// Puts `upstreams`, one route and `sumdb` into the shipped configuration; what else stands there stays.
 ///
 /// # Errors
 /// The shipped configuration is no JSON object.
-pub fn make(shipped: &str, chain: &[Link], databases: &[Named]) -> Result<Made, serde_json::Error> {
+pub fn make(
+    shipped: &str,
+    chain: &[Link],
+    databases: &[Named],
+) -> Result<String, serde_json::Error> {
     let mut configuration: serde_json::Map<String, Value> = serde_json::from_str(shipped)?;
-    let clusters = clusters(chain, databases);
     let upstreams: Vec<Value> = chain
         .iter()
         .enumerate()
@@ -55,10 +49,7 @@ pub fn make(shipped: &str, chain: &[Link], databases: &[Named]) -> Result<Made, 
         json!([{"modules": ["*"], "chain": links(chain)}]),
     );
     configuration.insert("sumdb".to_owned(), databases.into());
-    Ok(Made {
-        configuration: serde_json::to_string_pretty(&configuration)?,
-        clusters,
-    })
+    serde_json::to_string_pretty(&configuration)
 }
 
 /// The clusters that [`make`] names.
@@ -137,7 +128,7 @@ mod tests {
         let databases = sumdb("sum.golang.org=http://127.0.0.1:3000/sumdb/sum.golang.org").unwrap();
         let made = make(shipped, &chain, &databases).unwrap();
         assert_eq!(
-            serde_json::from_str::<Value>(&made.configuration).unwrap(),
+            serde_json::from_str::<Value>(&made).unwrap(),
             json!({
                 "upstreams": [
                     {"name": "up0", "target": "goproxy_up0", "authority": "a.example", "path": "/x"},
@@ -150,17 +141,14 @@ mod tests {
                 "serve": {"base_path": "/"},
             })
         );
-        let names: Vec<_> = made
-            .clusters
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
+        let clusters = clusters(&chain, &databases);
+        let names: Vec<_> = clusters.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
             ["goproxy_up0", "goproxy_up1", "goproxy_up2", "sumdb_0"]
         );
         assert_eq!(
-            targets(&made.configuration),
+            targets(&made),
             names.into_iter().map(str::to_owned).collect()
         );
     }

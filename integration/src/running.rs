@@ -61,7 +61,7 @@ pub enum StartError {
         log: String,
     },
     /// The filter refused its configuration, or could not be loaded.
-    #[error("Envoy could not take the filter or its configuration:\n{log}")]
+    #[error("the filter or its configuration was refused:\n{log}")]
     Refused {
         /// The lines that say why.
         log: String,
@@ -394,18 +394,14 @@ impl Running {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
-    /// What the log says of warnings and errors after its first `from` bytes.
+    /// What the log says against the plugin after its first `from` bytes: the filter's own words, else Envoy's.
     fn complaints(&self, from: usize) -> String {
         let log = self.log();
-        let said = log.get(from..).unwrap_or(&log).lines();
-        let grave = ["[warning]", "[error]", "[critical]"];
-        let lines: Vec<&str> = said
-            .filter(|line| grave.iter().any(|level| line.contains(level)))
-            .collect();
-        if lines.is_empty() {
+        let said = complaints(log.get(from..).unwrap_or(&log));
+        if said.is_empty() {
             self.log_tail()
         } else {
-            lines[lines.len().saturating_sub(15)..].join("\n")
+            said
         }
     }
 
@@ -445,6 +441,39 @@ fn listeners(admin: SocketAddr) -> Result<BTreeMap<String, SocketAddr>, NoAnswer
     Ok(known.collect())
 }
 
+/// The messages of the filter from warnings up; where it said nothing, those of Envoy. A message may have several lines.
+fn complaints(log: &str) -> String {
+    const GRAVE: [&str; 3] = ["[warning]", "[error]", "[critical]"];
+    let mut messages: Vec<(bool, String)> = Vec::new();
+    let mut listening = false;
+    for line in log.lines() {
+        if line.starts_with('[') {
+            listening = GRAVE.iter().any(|level| line.contains(level));
+            // `.. wasm log <plugin> <root> <vm>: <message>`
+            let own = line
+                .split_once(" wasm log ")
+                .and_then(|(_, rest)| rest.split_once(": "));
+            if listening {
+                let text = own.map_or(line, |(_, message)| message);
+                messages.push((own.is_some(), text.to_owned()));
+            }
+        } else if let (true, Some((_, message))) = (listening, messages.last_mut()) {
+            message.push('\n');
+            message.push_str(line);
+        }
+    }
+    let filter_spoke = messages.iter().any(|(own, _)| *own);
+    let mut shown: Vec<String> = Vec::new();
+    for (own, message) in messages {
+        // Configured once for Envoy itself and once for each worker, it says the same each time.
+        if own == filter_spoke && !shown.contains(&message) {
+            shown.push(message);
+        }
+    }
+    shown.truncate(10);
+    shown.join("\n")
+}
+
 fn read_lossy(file: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).into_owned()
 }
@@ -475,5 +504,27 @@ impl From<PluginError> for crate::gateway::GatewayError {
             PluginError::Bootstrap(error) => Self::Bootstrap(error),
             PluginError::Write(error) => Self::Write(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filters_own_words_are_shown_once_and_else_envoys() {
+        let filter = "[x][info][main] starting\n\
+                      [x][error][wasm] [context.cc:1157] wasm log goproxy goproxy goproxy: routes[0]: expected a, got b\nroutes[1]: no\n\
+                      [x][error][wasm] [context.cc:1157] wasm log goproxy goproxy goproxy: routes[0]: expected a, got b\nroutes[1]: no\n\
+                      [x][warning][config] update rejected\n";
+        assert_eq!(
+            complaints(filter),
+            "routes[0]: expected a, got b\nroutes[1]: no"
+        );
+        assert_eq!(
+            complaints("[x][info][a] b\n[x][warning][config] no such file\n"),
+            "[x][warning][config] no such file"
+        );
+        assert_eq!(complaints("[x][info][a] b\n"), "");
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use goproxy_integration::settings::Variables;
-use goproxy_integration::{interrupt, run};
+use goproxy_integration::{demo, interrupt, run};
 
 /// Starts goproxy-wasm: Envoy, from the files under envoy/, with the filter.
 #[derive(Parser)]
@@ -18,6 +18,8 @@ struct Arguments {
 enum Task {
     /// A gateway in the foreground, until it is interrupted
     Run(Box<Variables>),
+    /// The real go command builds a program through a gateway, cold and then warm
+    Demo,
 }
 
 /// The exit code for a value that cannot be used, as clap's own is.
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(WRONG_USE);
             }
         },
+        Task::Demo => demo::demo(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
