@@ -9,11 +9,14 @@ use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
 use crate::children;
 use crate::places::{self, Missing};
 use crate::plugin_config;
-use crate::running::{Plugin, Running, StartError, Where};
+use crate::running::{Door, Plugin, Running, StartError};
 use crate::settings::{self, Settings, Tls, WrongValue};
 
 /// The name of the shipped listener, and of its filter.
 pub const MAIN: &str = "goproxy";
+
+/// The listener that readiness is asked at where the main one speaks TLS, and its socket's name.
+const PROBE: &str = "probe";
 
 type Edit = Box<dyn FnOnce(&mut Bootstrap) -> Result<(), BootstrapError>>;
 
@@ -45,8 +48,8 @@ enum Wasm {
 /// What tells that a gateway serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ready {
-    /// A GET of this path through the listener is answered 200.
-    Ok(String),
+    /// A GET of the gateway's `/-/readyz` through the listener is answered 200.
+    Probe,
     /// A GET of `/` through the listener is answered, and not with 500, which is what Envoy says while it has no filter.
     Answers,
 }
@@ -120,7 +123,7 @@ impl Gateway {
             wasm: Wasm::Release,
             extra: Vec::new(),
             edits: Vec::new(),
-            ready: Ready::Ok("/-/readyz".to_owned()),
+            ready: Ready::Probe,
             access_log: false,
             inherit_stdout: false,
             arguments: Vec::new(),
@@ -278,20 +281,48 @@ impl Gateway {
         let file = folder.path().join("envoy.yaml");
         std::fs::write(&file, bootstrap.to_yaml())?;
 
-        let log = std::fs::File::create(folder.path().join("envoy.log"))?;
+        let tls = self.settings.tls.is_some();
+        let door = Door {
+            scheme: if tls { "https" } else { "http" },
+            served: plugin_config::served(
+                &plugins
+                    .first()
+                    .map(Plugin::configuration)
+                    .unwrap_or_default(),
+            ),
+            probe: tls.then(|| folder.path().join(PROBE)),
+        };
+        let child = children::start("envoy", self.command(envoy, folder.path(), &file)?)?;
+        Ok(Running::wait(
+            child,
+            folder,
+            plugins,
+            door,
+            &self.ready,
+            self.patience,
+        )?)
+    }
+
+    fn command(
+        &self,
+        envoy: PathBuf,
+        folder: &Path,
+        bootstrap: &Path,
+    ) -> Result<Command, GatewayError> {
+        let log = std::fs::File::create(folder.join("envoy.log"))?;
         let stdout = if self.inherit_stdout {
             Stdio::inherit()
         } else {
-            std::fs::File::create(folder.path().join("stdout"))?.into()
+            std::fs::File::create(folder.join("stdout"))?.into()
         };
         let mut command = Command::new(envoy);
         command
             .arg("--config-path")
-            .arg(&file)
+            .arg(bootstrap)
             .arg("--disable-hot-restart");
         command
             .arg("--admin-address-path")
-            .arg(folder.path().join("admin"));
+            .arg(folder.join("admin"));
         if let Some(workers) = self.settings.workers {
             command.arg("--concurrency").arg(workers.to_string());
         }
@@ -300,26 +331,7 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(log);
-        let scheme = if self.settings.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        let child = children::start("envoy", command)?;
-        let probe = if self.settings.tls.is_some() {
-            Where::Socket(folder.path().join("probe"))
-        } else {
-            Where::Listener
-        };
-        Ok(Running::wait(
-            child,
-            folder,
-            plugins,
-            scheme,
-            &probe,
-            &self.ready,
-            self.patience,
-        )?)
+        Ok(command)
     }
 
     /// The bootstrap, and the plugins' files in `folder`.
@@ -369,8 +381,8 @@ impl Gateway {
         }
         if let Some(tls) = &self.settings.tls {
             // Readiness is asked through a door of our own: the main one may want a client's certificate.
-            let probe = bootstrap.copy_listener("probe")?;
-            bootstrap.listen_in_file(probe, &folder.join("probe"))?;
+            let probe = bootstrap.copy_listener(PROBE)?;
+            bootstrap.listen_in_file(probe, &folder.join(PROBE))?;
             for index in 0..plugins.len() {
                 bootstrap.downstream_tls(index, tls)?;
             }

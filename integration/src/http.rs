@@ -65,8 +65,25 @@ const MAX_BODY: u64 = 256 * 1024 * 1024;
 /// # Errors
 /// No answer came.
 pub fn get(address: SocketAddr, path: &str) -> Result<Answer, NoAnswer> {
+    get_with(address, path, &[])
+}
+
+/// GET with further headers.
+///
+/// # Errors
+/// No answer came.
+pub fn get_with(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<Answer, NoAnswer> {
     let url = format!("http://{address}{path}");
-    let answer = AGENT.get(&url).call().and_then(read);
+    let request = headers
+        .iter()
+        .fold(AGENT.get(&url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    let answer = request.call().and_then(read);
     answer.map_err(|error| NoAnswer {
         method: "GET",
         url,
@@ -104,13 +121,13 @@ pub fn send(
 ///
 /// # Errors
 /// No answer came.
-pub fn status_from_socket(socket: &Path, path: &str) -> Result<u16, NoAnswer> {
+pub fn status_from_socket(socket: &Path, host: &str, path: &str) -> Result<u16, NoAnswer> {
     let ask = || -> std::io::Result<Option<u16>> {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
         )?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;

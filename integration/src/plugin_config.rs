@@ -92,6 +92,46 @@ pub fn targets(configuration: &str) -> BTreeSet<String> {
     found
 }
 
+/// Where a configuration serves: what a client has to ask for to be answered by the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Without a slash at its end; empty for the root.
+    pub base_path: String,
+    /// A host that is served, where not every one is.
+    pub host: Option<String>,
+}
+
+/// Reads `serve`.
+#[must_use]
+pub fn served(configuration: &str) -> Served {
+    let configuration: Value = serde_json::from_str(configuration).unwrap_or(Value::Null);
+    let serve = &configuration["serve"];
+    let hosts: Vec<&str> = serve["hosts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let host = match hosts.first() {
+        _ if hosts.contains(&"*") => None,
+        // Any name below will do.
+        Some(first) => Some(
+            first
+                .strip_prefix("*.")
+                .map_or((*first).to_owned(), |name| format!("goproxy.{name}")),
+        ),
+        None => None,
+    };
+    Served {
+        base_path: serve["base_path"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches('/')
+            .to_owned(),
+        host,
+    }
+}
+
 fn upstream_cluster(index: usize) -> String {
     format!("goproxy_up{index}")
 }
@@ -156,5 +196,34 @@ mod tests {
     #[test]
     fn a_configuration_that_is_no_json_names_no_target() {
         assert!(targets("{").is_empty());
+    }
+
+    #[test]
+    fn what_is_served_is_asked_for() {
+        for (serve, base_path, host) in [
+            ("{}", "", None),
+            (r#"{"serve": {"hosts": ["*"], "base_path": "/"}}"#, "", None),
+            (
+                r#"{"serve": {"hosts": ["go.example", "*"], "base_path": "/mod/"}}"#,
+                "/mod",
+                None,
+            ),
+            (
+                r#"{"serve": {"hosts": ["go.example:8080"]}}"#,
+                "",
+                Some("go.example:8080"),
+            ),
+            (
+                r#"{"serve": {"hosts": ["*.example"]}}"#,
+                "",
+                Some("goproxy.example"),
+            ),
+        ] {
+            let expected = Served {
+                base_path: base_path.to_owned(),
+                host: host.map(str::to_owned),
+            };
+            assert_eq!(served(serve), expected, "{serve}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! A gateway that runs: what it can be asked, and how its plugin gets a new configuration.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -14,6 +14,7 @@ use crate::bootstrap::{BootstrapError, PluginFile};
 use crate::children::Child;
 use crate::gateway::{MAIN, Ready};
 use crate::http::{self, Answer, NoAnswer};
+use crate::plugin_config::Served;
 
 /// Between two looks at something that sends no event: Envoy's files and pages.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -26,8 +27,17 @@ pub struct Running {
     plugins: Vec<Plugin>,
     listeners: BTreeMap<String, SocketAddr>,
     admin: SocketAddr,
-    scheme: &'static str,
+    door: Door,
     took: Duration,
+}
+
+/// How clients come in.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) scheme: &'static str,
+    pub(crate) served: Served,
+    /// A socket of the file system with the same filter, to ask for readiness where the listener wants TLS.
+    pub(crate) probe: Option<PathBuf>,
 }
 
 /// The file from which Envoy takes one filter, and what stands in it.
@@ -37,16 +47,7 @@ pub struct Plugin {
     folder: PathBuf,
     file: PathBuf,
     wasm: Option<PathBuf>,
-    configuration: RefCell<String>,
-}
-
-/// Where readiness is asked.
-#[derive(Debug)]
-pub enum Where {
-    /// Where clients come in.
-    Listener,
-    /// At a socket of the file system with the same filter.
-    Socket(PathBuf),
+    configuration: Mutex<String>,
 }
 
 /// Envoy was started, and does not serve.
@@ -103,7 +104,7 @@ impl Plugin {
         // A folder for each: whatever is moved into a watched folder makes Envoy read its files again.
         let folder = folder.join(name);
         let file = folder.join("plugin.yaml");
-        let configuration = RefCell::new(configuration.to_owned());
+        let configuration = Mutex::new(configuration.to_owned());
         Self {
             name: name.to_owned(),
             folder,
@@ -111,6 +112,22 @@ impl Plugin {
             wasm: wasm.map(Path::to_owned),
             configuration,
         }
+    }
+
+    pub(crate) fn configuration(&self) -> String {
+        self.configuration
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_configuration(&self, configuration: &str) {
+        configuration.clone_into(
+            &mut self
+                .configuration
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -130,7 +147,7 @@ impl Plugin {
         let next = self.folder.with_extension("next");
         std::fs::write(&next, text)?;
         std::fs::rename(next, &self.file)?;
-        configuration.clone_into(&mut self.configuration.borrow_mut());
+        self.set_configuration(configuration);
         Ok(())
     }
 }
@@ -141,8 +158,7 @@ impl Running {
         child: Child,
         folder: TempDir,
         plugins: Vec<Plugin>,
-        scheme: &'static str,
-        probe: &Where,
+        door: Door,
         ready: &Ready,
         patience: Duration,
     ) -> Result<Self, StartError> {
@@ -153,12 +169,12 @@ impl Running {
             plugins,
             listeners: BTreeMap::new(),
             admin: unset,
-            scheme,
+            door,
             took: Duration::ZERO,
         };
         let began = Instant::now();
         loop {
-            let why = match running.look(probe, ready) {
+            let why = match running.look(ready) {
                 Ok(()) => {
                     running.took = began.elapsed();
                     return Ok(running);
@@ -188,7 +204,7 @@ impl Running {
     }
 
     /// One look at how far it has come.
-    fn look(&mut self, probe: &Where, ready: &Ready) -> Result<(), String> {
+    fn look(&mut self, ready: &Ready) -> Result<(), String> {
         if self.admin.port() == 0 {
             let address =
                 std::fs::read_to_string(self.folder.path().join("admin")).unwrap_or_default();
@@ -204,17 +220,20 @@ impl Running {
             }
             self.listeners = listeners;
         }
+        let Served { base_path, host } = &self.door.served;
         let path = match ready {
-            Ready::Ok(path) => path,
-            Ready::Answers => "/",
+            Ready::Probe => format!("{base_path}/-/readyz"),
+            Ready::Answers => "/".to_owned(),
         };
-        let status = match probe {
-            Where::Listener => http::get(self.local_addr(), path).map(|answer| answer.status),
-            Where::Socket(socket) => http::status_from_socket(socket, path),
+        let host = host.as_deref().unwrap_or("localhost");
+        let status = match &self.door.probe {
+            None => http::get_with(self.local_addr(), &path, &[("host", host)])
+                .map(|answer| answer.status),
+            Some(socket) => http::status_from_socket(socket, host, &path),
         };
         let status = status.map_err(|error| error.to_string())?;
         let serves = match ready {
-            Ready::Ok(_) => status == 200,
+            Ready::Probe => status == 200,
             Ready::Answers => status != 500,
         };
         if serves {
@@ -254,7 +273,12 @@ impl Running {
     /// What GOPROXY is set to.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://{}", self.scheme, self.local_addr())
+        format!(
+            "{}://{}{}",
+            self.door.scheme,
+            self.local_addr(),
+            self.door.served.base_path
+        )
     }
 
     /// Where the admin pages are.
@@ -350,17 +374,17 @@ impl Running {
             )));
         };
         // Envoy does not count what changes nothing.
-        if *plugin.configuration.borrow() == json {
+        let old = plugin.configuration();
+        if old == json {
             return Ok(());
         }
         let before = (self.taken(name)?, self.refusals(name));
         let logged = self.log().len();
-        let old = plugin.configuration.borrow().clone();
         plugin.write(json).map_err(ReconfigureError::from)?;
         let until = Instant::now() + Duration::from_secs(10);
         while Instant::now() < until {
             if self.refusals(name) > before.1 {
-                *plugin.configuration.borrow_mut() = old;
+                plugin.set_configuration(&old);
                 return Err(ReconfigureError::Refused(self.complaints(logged)));
             }
             if self.taken(name)? > before.0 {
