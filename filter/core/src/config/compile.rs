@@ -48,7 +48,7 @@ pub(super) fn compile(
         .iter()
         .map(|upstream| upstream.name.0.as_str())
         .collect();
-    let routes = routes(&document.routes.0, &names, freshness, problems);
+    let routes = routes(document.routes.0, &names, freshness, problems);
     let sumdb = databases(document.sumdb.0, problems);
     let CacheDocument {
         memory, invalidate, ..
@@ -172,21 +172,21 @@ fn covering<'a>(routes: &'a [RouteDocument], pattern: &Pattern) -> Option<(usize
 }
 
 fn routes(
-    routes: &[RouteDocument],
+    routes: Vec<RouteDocument>,
     names: &[&str],
     base: Freshness,
     problems: &mut Problems,
 ) -> Vec<Route> {
     let list = At::Field(&At::Root, "routes");
-    let compile = |(index, route): (usize, &RouteDocument)| Route {
-        modules: route.modules.0.clone(),
+    let compile = |(index, route): (usize, RouteDocument)| Route {
+        modules: route.modules.0,
         chain: chain(&route.chain.0, names, At::Index(&list, index), problems),
         freshness: route
             .freshness
             .as_ref()
             .map_or(base, |own| freshness(own, base)),
     };
-    routes.iter().enumerate().map(compile).collect()
+    routes.into_iter().enumerate().map(compile).collect()
 }
 
 fn chain(

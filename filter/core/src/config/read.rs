@@ -41,10 +41,7 @@ pub(super) trait Read: Sized {
 
     /// What stands for a field that is not there.
     fn absent(at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        problems.add(
-            at,
-            format!("required, expected {}, got nothing", Self::EXPECTED),
-        );
+        require(Self::EXPECTED, at, problems);
         None
     }
 }
@@ -65,10 +62,7 @@ impl<T: Text> Read for T {
     const EXPECTED: &'static str = <T as Text>::EXPECTED;
 
     fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        let Node::Text(text) = node else {
-            mismatch(<T as Text>::EXPECTED, node, at, problems);
-            return None;
-        };
+        let text = text_of(node, <T as Text>::EXPECTED, at, problems)?;
         match T::parse(text) {
             Ok(value) => Some(value),
             Err(why) => {
@@ -99,30 +93,13 @@ impl<T: Read, const LEAST: usize, const MOST: usize> Read for List<T, LEAST, MOS
     const EXPECTED: &'static str = "an array";
 
     fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
-        let Node::List(nodes) = node else {
-            mismatch(Self::EXPECTED, node, at, problems);
-            return None;
-        };
-        if nodes.len() < LEAST {
-            problems.add(
-                at,
-                format!("expected at least {LEAST} element, got {}", nodes.len()),
-            );
-            return None;
-        }
-        if nodes.len() > MOST {
-            problems.add(
-                at,
-                format!("expected at most {MOST} elements, got {}", nodes.len()),
-            );
-            return None;
-        }
-        // Every element is read, also behind a bad one: all problems are told at once.
+        let nodes = elements_of(node, LEAST, MOST, at, problems)?;
         let mut elements = Vec::with_capacity(nodes.len());
+        // Every element is read, also behind a bad one: all problems are told at once.
         for (index, node) in nodes.iter().enumerate() {
-            elements.push(T::read(node, At::Index(&at, index), problems));
+            elements.extend(T::read(node, At::Index(&at, index), problems));
         }
-        elements.into_iter().collect::<Option<_>>().map(Self)
+        (elements.len() == nodes.len()).then_some(Self(elements))
     }
 }
 
@@ -135,6 +112,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Refuses what is no object, unknown fields, and a field that is there twice. `later` are fields that
     /// a later release will know.
+    #[inline(never)]
     pub(super) fn new(
         node: &'a Node,
         at: At<'a>,
@@ -173,38 +151,120 @@ impl<'a> Fields<'a> {
         Some(Self { fields, at })
     }
 
-    /// Reads one field; `default` is read in its place where it is absent.
+    /// Reads one field, or its default in its place where it is absent.
     pub(super) fn read<T: Read>(
         &self,
         name: &str,
-        default: Option<Node>,
+        default: Default,
         problems: &mut Problems,
     ) -> Option<T> {
         let at = At::Field(&self.at, name);
-        let given = self
-            .fields
+        if let Some(node) = self.find(name) {
+            return T::read(node, at, problems);
+        }
+        match default.node() {
+            Some(node) => T::read(&node, at, problems),
+            None => T::absent(at, problems),
+        }
+    }
+
+    #[inline(never)]
+    fn find(&self, name: &str) -> Option<&'a Node> {
+        self.fields
             .iter()
             .find(|(key, _)| key == name)
-            .map(|(_, node)| node);
-        match given.or(default.as_ref()) {
-            Some(node) => T::read(node, at, problems),
-            None => T::absent(at, problems),
+            .map(|(_, node)| node)
+    }
+}
+
+/// What stands for a field that is absent: the JSON that would have said the same.
+#[derive(Clone, Copy)]
+pub(super) enum Default {
+    /// Nothing.
+    None,
+    /// A string.
+    Text(&'static str),
+    /// An array of strings.
+    List(&'static [&'static str]),
+    /// `{}`
+    Object,
+}
+
+impl Default {
+    #[inline(never)]
+    fn node(self) -> Option<Node> {
+        let text = |text: &&str| Node::Text((*text).to_owned());
+        match self {
+            Self::None => None,
+            Self::Text(default) => Some(text(&default)),
+            Self::List(default) => Some(Node::List(default.iter().map(text).collect())),
+            Self::Object => Some(Node::Object(Vec::new())),
         }
     }
 }
 
+// What follows is no part of the generic functions above, which are compiled for each type: the filter's size counts.
+
+/// The text that a value is, or a problem.
+#[inline(never)]
+fn text_of<'a>(
+    node: &'a Node,
+    expected: &str,
+    at: At<'_>,
+    problems: &mut Problems,
+) -> Option<&'a str> {
+    let Node::Text(text) = node else {
+        mismatch(expected, node, at, problems);
+        return None;
+    };
+    Some(text)
+}
+
+/// The elements of the array that a value is, as many as there may be, or a problem.
+#[inline(never)]
+fn elements_of<'a>(
+    node: &'a Node,
+    least: usize,
+    most: usize,
+    at: At<'_>,
+    problems: &mut Problems,
+) -> Option<&'a [Node]> {
+    let Node::List(nodes) = node else {
+        mismatch("an array", node, at, problems);
+        return None;
+    };
+    let got = nodes.len();
+    if got < least {
+        problems.add(at, format!("expected at least {least} element, got {got}"));
+    } else if got > most {
+        problems.add(at, format!("expected at most {most} elements, got {got}"));
+    }
+    (least..=most).contains(&got).then_some(nodes)
+}
+
 /// Notes that a value is of another JSON type than expected.
+#[cold]
+#[inline(never)]
 pub(super) fn mismatch(expected: &str, node: &Node, at: At<'_>, problems: &mut Problems) {
     problems.add(at, format!("expected {expected}, got {node}"));
 }
 
 /// Notes that a text is none of those expected.
-pub(super) fn refuse(expected: &str, text: &str, why: &str, at: At<'_>, problems: &mut Problems) {
+#[cold]
+#[inline(never)]
+fn refuse(expected: &str, text: &str, why: &str, at: At<'_>, problems: &mut Problems) {
     let colon = if why.is_empty() { "" } else { ": " };
     problems.add(
         at,
         format!("expected {expected}, got {}{colon}{why}", Echo(text)),
     );
+}
+
+/// Notes that a field is not there.
+#[cold]
+#[inline(never)]
+fn require(expected: &str, at: At<'_>, problems: &mut Problems) {
+    problems.add(at, format!("required, expected {expected}, got nothing"));
 }
 
 /// Declares a type that mirrors a JSON object, and how it is read.
@@ -245,23 +305,22 @@ macro_rules! object {
                 // All are read before the first that failed ends it: all problems are told at once.
                 $( let $field = fields.read(
                     stringify!($field),
-                    $crate::config::read::default_node!($($default)?),
+                    $crate::config::read::default!($($default)?),
                     problems,
                 ); )*
-                Some(Self { $( $field: $field?, )* })
+                let ($(Some($field),)*) = ($($field,)*) else { return None };
+                Some(Self { $($field,)* })
             }
         }
     };
 }
 pub(super) use object;
 
-/// The default of a field as the JSON that would have said the same.
-macro_rules! default_node {
-    () => { None };
-    ({}) => { Some($crate::config::json::Node::Object(Vec::new())) };
-    ([$($text:literal),*]) => {
-        Some($crate::config::json::Node::List(vec![$($crate::config::json::Node::Text($text.to_owned())),*]))
-    };
-    ($text:literal) => { Some($crate::config::json::Node::Text($text.to_owned())) };
+/// [`Default`], as it is written in a declaration.
+macro_rules! default {
+    () => { $crate::config::read::Default::None };
+    ({}) => { $crate::config::read::Default::Object };
+    ([$($text:literal),*]) => { $crate::config::read::Default::List(&[$($text),*]) };
+    ($text:literal) => { $crate::config::read::Default::Text($text) };
 }
-pub(super) use default_node;
+pub(super) use default;

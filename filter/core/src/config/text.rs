@@ -111,7 +111,7 @@ impl Text for Target {
         if text == "direct" {
             return Err(CANNOT_CLONE.into());
         }
-        if text.contains("://") {
+        if text.as_bytes().windows(3).any(|bytes| bytes == b"://") {
             return Err("a target is no URL; the host's cluster has the address".into());
         }
         let good = text
@@ -175,8 +175,14 @@ fn is_url_path(mut path: &[u8]) -> bool {
 
 /// What the server behind it may resolve in its own way. `%2e` is a dot (RFC 3986, section 6.2.2.2).
 fn is_odd_element(element: &str) -> bool {
-    let plain = element.replace("%2e", ".").replace("%2E", ".");
-    matches!(plain.as_str(), "" | "." | "..")
+    let rest = after_dot(element).unwrap_or(element);
+    after_dot(rest).unwrap_or(rest).is_empty()
+}
+
+fn after_dot(text: &str) -> Option<&str> {
+    [".", "%2e", "%2E"]
+        .iter()
+        .find_map(|dot| text.strip_prefix(dot))
 }
 
 impl Text for Pattern {
