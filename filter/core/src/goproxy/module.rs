@@ -63,12 +63,12 @@ pub fn check_path(path: &str) -> Result<(), ModuleError> {
 /// # Errors
 /// As [`check_path`].
 pub fn path_major(path: &str) -> Result<&str, ModuleError> {
-    let host = path.split('/').next().unwrap_or("");
-    path.split('/').try_for_each(check_element)?;
-    let is_host = host
-        .bytes()
-        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
-    if !is_host || !host.contains('.') || host.starts_with('-') {
+    let mut elements = path.as_bytes().split(|byte| *byte == b'/');
+    let host = elements.next().unwrap_or_default();
+    check_bytes(host)?;
+    elements.try_for_each(check_bytes)?;
+    let is_host_byte = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    if !host.iter().all(is_host_byte) || !host.contains(&b'.') || host.starts_with(b"-") {
         return Err(ModuleError::Host);
     }
     let (_, major) = split_path_version(path).ok_or(ModuleError::Major)?;
@@ -80,27 +80,34 @@ pub fn path_major(path: &str) -> Result<&str, ModuleError> {
 /// # Errors
 /// Names the first rule that the element breaks.
 pub fn check_element(element: &str) -> Result<(), ModuleError> {
-    if element.is_empty() {
+    check_bytes(element.as_bytes())
+}
+
+fn check_bytes(element: &[u8]) -> Result<(), ModuleError> {
+    let (Some(first), Some(last)) = (element.first(), element.last()) else {
         return Err(ModuleError::EmptyElement);
-    }
-    if element.starts_with('.') || element.ends_with('.') {
+    };
+    if *first == b'.' || *last == b'.' {
         return Err(ModuleError::Dot);
     }
-    if !element
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
-    {
+    let is_allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'-' | b'.' | b'_' | b'~');
+    if !element.iter().all(is_allowed) {
         return Err(ModuleError::Character);
     }
     let stem = stem(element);
     if is_reserved_on_windows(stem) {
         return Err(ModuleError::ReservedName);
     }
-    match stem.rsplit_once('~') {
-        Some((_, tail)) if !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit()) => {
-            Err(ModuleError::ShortName)
-        }
-        _ => Ok(()),
+    let digits = stem
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_short_name = digits > 0 && stem.iter().rev().nth(digits) == Some(&b'~');
+    if is_short_name {
+        Err(ModuleError::ShortName)
+    } else {
+        Ok(())
     }
 }
 
@@ -178,9 +185,14 @@ pub fn check_version(path_major: &str, version: &str) -> Result<(), ModuleError>
 /// # Errors
 /// [`ModuleError::Version`], also for a name that Windows reserves.
 pub fn check_query(query: &str) -> Result<(), ModuleError> {
-    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"#$%&()+,-.=@[]^_{}~ ".contains(&b);
+    let is_allowed = |byte: u8| {
+        matches!(byte,
+            b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'#' | b'$' | b'%' | b'&' | b'(' | b')' | b'+' | b',' | b'-' | b'.'
+            | b'=' | b'@' | b'[' | b']' | b'^' | b'_' | b'{' | b'}' | b'~' | b' ')
+    };
     let is_file_name = !query.is_empty() && !query.ends_with('.') && query.bytes().all(is_allowed);
-    if is_file_name && !is_reserved_on_windows(stem(query)) {
+    let is_reserved = is_reserved_on_windows(stem(query.as_bytes()));
+    if is_file_name && !is_reserved {
         Ok(())
     } else {
         Err(ModuleError::Version)
@@ -241,11 +253,13 @@ fn escape(text: &str) -> Cow<'_, str> {
 
 /// Undoes the `!` escapes and checks nothing else; borrows where there are none.
 pub(super) fn unescape(escaped: &str) -> Result<Cow<'_, str>, ModuleError> {
-    if escaped.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(ModuleError::Escape);
-    }
-    if !escaped.contains('!') {
-        return Ok(Cow::Borrowed(escaped));
+    match escaped
+        .bytes()
+        .find(|byte| matches!(byte, b'!' | b'A'..=b'Z'))
+    {
+        None => return Ok(Cow::Borrowed(escaped)),
+        Some(b'!') => {}
+        Some(_) => return Err(ModuleError::Escape),
     }
     let mut text = String::with_capacity(escaped.len());
     let mut chars = escaped.chars();
@@ -256,6 +270,7 @@ pub(super) fn unescape(escaped: &str) -> Result<Cow<'_, str>, ModuleError> {
                 .filter(char::is_ascii_lowercase)
                 .ok_or(ModuleError::Escape)?
                 .to_ascii_uppercase(),
+            'A'..='Z' => return Err(ModuleError::Escape),
             c => c,
         });
     }
@@ -263,18 +278,23 @@ pub(super) fn unescape(escaped: &str) -> Result<Cow<'_, str>, ModuleError> {
 }
 
 /// What Windows takes for a file's name: all before the first dot.
-fn stem(element: &str) -> &str {
-    element.split('.').next().unwrap_or("")
+fn stem(element: &[u8]) -> &[u8] {
+    element
+        .split(|byte| *byte == b'.')
+        .next()
+        .unwrap_or_default()
 }
 
-fn is_reserved_on_windows(stem: &str) -> bool {
-    let is = |name: &str| stem.eq_ignore_ascii_case(name);
-    match stem.len() {
-        3 => is("con") || is("prn") || is("aux") || is("nul"),
-        4 => {
-            let device = stem.trim_end_matches(|c: char| matches!(c, '1'..='9'));
-            device.len() == 3
-                && (device.eq_ignore_ascii_case("com") || device.eq_ignore_ascii_case("lpt"))
+fn is_reserved_on_windows(stem: &[u8]) -> bool {
+    let is_one_of = |names: [&[u8]; 4], name: &[u8]| {
+        names
+            .iter()
+            .any(|reserved| name.eq_ignore_ascii_case(reserved))
+    };
+    match stem {
+        [_, _, _] => is_one_of([b"con", b"prn", b"aux", b"nul"], stem),
+        [device @ .., b'1'..=b'9'] if device.len() == 3 => {
+            is_one_of([b"com", b"lpt", b"", b""], device)
         }
         _ => false,
     }

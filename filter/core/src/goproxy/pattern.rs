@@ -37,8 +37,8 @@ pub enum PatternError {
     /// `[` without `]`, an empty class, a class that begins or ends with `-`, a slash in a class.
     #[error("the pattern has a malformed [...] class")]
     Class,
-    /// A backslash at the end.
-    #[error("the pattern ends in a backslash that escapes nothing")]
+    /// A backslash at the end of an element; a slash needs none.
+    #[error("an element of the pattern ends in a backslash that escapes nothing")]
     Backslash,
 }
 

@@ -236,7 +236,9 @@ impl Span {
 impl Parts {
     /// Parses what stands behind the first slash of a module's path.
     fn of_module(path: &str) -> Result<Self, PathError> {
-        let (escaped, file) = path.split_once("/@").ok_or(PathError::Unknown)?;
+        // No module path holds a `@`, so the first one ends it.
+        let (escaped, file) = path.split_once('@').ok_or(PathError::Unknown)?;
+        let escaped = escaped.strip_suffix('/').ok_or(PathError::Unknown)?;
         let module = module::unescape(escaped)?;
         let path_major = module::path_major(&module)?;
         let span = Span::new("/".len(), escaped);
@@ -261,7 +263,7 @@ impl Parts {
             "info" if matches!(&*version, "latest" | "upgrade" | "patch") => {
                 return Err(PathError::Keyword);
             }
-            "info" => Endpoint::Query,
+            "info" => module::check_query(&version).map(|()| Endpoint::Query)?,
             "mod" => is_version.map(|()| Endpoint::Mod)?,
             "zip" => is_version.map(|()| Endpoint::Zip)?,
             _ => return Err(PathError::Unknown),
@@ -306,9 +308,9 @@ impl Parts {
 /// A version or query as people write it, from its form in a canonical path.
 fn plain_version(canonical: &str) -> Result<Cow<'_, str>, ModuleError> {
     match wire::decoded(canonical) {
-        Cow::Borrowed(escaped) => module::unescape_version(escaped),
+        Cow::Borrowed(escaped) => module::unescape(escaped),
         Cow::Owned(escaped) => {
-            module::unescape_version(&escaped).map(|version| Cow::Owned(version.into_owned()))
+            module::unescape(&escaped).map(|version| Cow::Owned(version.into_owned()))
         }
     }
 }

@@ -32,8 +32,9 @@ impl<'a> Version<'a> {
         }
         let (patch, rest) = number(rest.strip_prefix('.')?)?;
         let (prerelease, build) = split_before(rest, b'+');
-        let prerelease_ok = prerelease.is_empty() || is_prerelease(prerelease.strip_prefix('-')?);
-        let build_ok = build.is_empty() || build.strip_prefix('+')?.split('.').all(is_identifier);
+        let prerelease_ok =
+            prerelease.is_empty() || are_identifiers(prerelease.strip_prefix('-')?, true);
+        let build_ok = build.is_empty() || are_identifiers(build.strip_prefix('+')?, false);
         (prerelease_ok && build_ok).then_some(Self {
             major,
             minor,
@@ -142,10 +143,7 @@ pub fn order(left: &str, right: &str) -> Ordering {
 }
 
 fn number(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at_checked(end)?;
     let has_leading_zero = digits.len() > 1 && digits.starts_with('0');
     (!digits.is_empty() && !has_leading_zero).then_some((digits, rest))
@@ -156,14 +154,14 @@ fn split_before(text: &str, byte: u8) -> (&str, &str) {
     text.split_at_checked(at).unwrap_or((text, ""))
 }
 
-fn is_prerelease(text: &str) -> bool {
-    text.split('.').all(|part| {
-        is_identifier(part) && !(part.len() > 1 && part.starts_with('0') && is_number(part))
+/// Whether these are identifiers between dots; a number in a pre-release has no leading zero.
+fn are_identifiers(text: &str, is_prerelease: bool) -> bool {
+    text.as_bytes().split(|byte| *byte == b'.').all(|part| {
+        let is_allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'-');
+        let has_leading_zero =
+            || matches!(part, [b'0', _, ..]) && part.iter().all(u8::is_ascii_digit);
+        !part.is_empty() && part.iter().all(is_allowed) && !(is_prerelease && has_leading_zero())
     })
-}
-
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn is_number(text: &str) -> bool {

@@ -12,18 +12,23 @@ use super::request::PathError;
 pub(super) fn canonical(wire: &[u8]) -> Result<String, PathError> {
     // What is decoded is never longer than what was encoded, so this is the only allocation.
     let mut path = String::with_capacity(wire.len());
-    let mut bytes = wire.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => {
-                let (high, low) = (hex_digit(bytes.next())?, hex_digit(bytes.next())?);
-                push_decoded(&mut path, high << 4 | low)?;
+    let mut rest = wire;
+    loop {
+        let plain = rest.iter().position(|byte| !is_path_byte(*byte));
+        let (run, tail) = rest
+            .split_at_checked(plain.unwrap_or(rest.len()))
+            .unwrap_or((rest, &[]));
+        path.push_str(std::str::from_utf8(run).map_err(|_| PathError::Byte)?);
+        rest = match tail {
+            [] => return Ok(path),
+            [b'%', high, low, tail @ ..] => {
+                push_decoded(&mut path, hex_pair(*high, *low)?)?;
+                tail
             }
-            byte if is_path_byte(byte) => path.push(char::from(byte)),
+            [b'%', ..] => return Err(PathError::Percent),
             _ => return Err(PathError::Byte),
-        }
+        };
     }
-    Ok(path)
 }
 
 /// Undoes the encoding of [`canonical`]; borrows where there is none.
@@ -32,16 +37,14 @@ pub(super) fn decoded(canonical: &str) -> Cow<'_, str> {
         return Cow::Borrowed(canonical);
     }
     let mut text = String::with_capacity(canonical.len());
-    let mut bytes = canonical.bytes();
-    while let Some(byte) = bytes.next() {
-        let byte = match byte {
-            b'%' => match (hex_digit(bytes.next()), hex_digit(bytes.next())) {
-                (Ok(high), Ok(low)) => high << 4 | low,
-                _ => b'%',
-            },
-            byte => byte,
+    let mut rest = canonical.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        let (byte, tail) = match (byte, tail) {
+            (b'%', [high, low, tail @ ..]) => (hex_pair(*high, *low).unwrap_or(b'%'), tail),
+            _ => (*byte, tail),
         };
         text.push(char::from(byte));
+        rest = tail;
     }
     Cow::Owned(text)
 }
@@ -70,11 +73,14 @@ fn is_path_byte(byte: u8) -> bool {
         | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@')
 }
 
-fn hex_digit(byte: Option<u8>) -> Result<u8, PathError> {
-    let digit = byte
-        .and_then(|byte| char::from(byte).to_digit(16))
-        .ok_or(PathError::Percent)?;
-    u8::try_from(digit).map_err(|_| PathError::Percent)
+fn hex_pair(high: u8, low: u8) -> Result<u8, PathError> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Ok(byte & 0xf),
+        // The low bits of A and a are 1.
+        b'A'..=b'F' | b'a'..=b'f' => Ok((byte & 0xf).saturating_add(9)),
+        _ => Err(PathError::Percent),
+    };
+    Ok(digit(high)? << 4 | digit(low)?)
 }
 
 #[cfg(test)]

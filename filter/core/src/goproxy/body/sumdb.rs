@@ -94,7 +94,7 @@ fn check_record(module: &str, version: &str, record: &str) -> Result<(), BodyErr
             .and_then(|rest| rest.strip_prefix(' ')?.strip_prefix(version));
         let (file, hash) = file
             .and_then(|file| file.split_once(' '))
-            .ok_or(BodyError::NotRecord("it is of another version"))?;
+            .ok_or(BodyError::NotRecord("it is of another module or version"))?;
         let is_h1 = hash.starts_with("h1:");
         if is_h1 && !is_h1_hash(hash) {
             return Err(BodyError::NotRecord("a malformed h1 checksum"));
@@ -102,7 +102,7 @@ fn check_record(module: &str, version: &str, record: &str) -> Result<(), BodyErr
         match file {
             "" => has_zip |= is_h1,
             "/go.mod" => has_mod |= is_h1,
-            _ => return Err(BodyError::NotRecord("it is of another version")),
+            _ => return Err(BodyError::NotRecord("it is of another module or version")),
         }
     }
     if has_zip && has_mod {
