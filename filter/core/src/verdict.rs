@@ -83,7 +83,8 @@ impl Fault {
             }
             Self::Status(_) => ErrorType::Upstream5xx,
             Self::InvalidBody => ErrorType::InvalidBody,
-            Self::Reset | Self::Unreachable | Self::UnknownTarget => ErrorType::Connection,
+            Self::Unreachable | Self::UnknownTarget => ErrorType::Connection,
+            Self::Reset => ErrorType::Truncated,
             Self::Timeout => ErrorType::Timeout,
         }
     }
