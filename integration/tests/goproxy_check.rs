@@ -181,6 +181,31 @@ fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn a_cluster_that_envoy_may_yet_discover_is_only_noted() -> Result<(), Box<dyn Error>> {
+    let folder = folder("cds")?;
+    let cds = format!(
+        "{BOOTSTRAP}dynamic_resources:\n  cds_config: {{path_config_source: {{path: cds.yaml}}}}\n"
+    );
+    fs::write(folder.join("envoy.yaml"), cds)?;
+    let (status, out, err) = check(
+        &folder,
+        &["--envoy-config", "envoy.yaml", "-"],
+        &MINIMAL.replace("goproxy_public", "later"),
+    )?;
+    let missing = r#"expected a cluster of envoy.yaml (goproxy_public, sumdb_public), got "later""#;
+    let note = "(not refused: its cds_config may bring it)";
+    assert_eq!(
+        (status, err),
+        (0, format!("-: upstreams[0].target: {missing} {note}\n"))
+    );
+    assert_eq!(
+        out,
+        "-: ok (upstreams: 1, routes: 1, checksum databases: 0)\n"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_configuration_inside_a_bootstrap_is_checked_with_its_clusters() -> Result<(), Box<dyn Error>> {
     let folder = folder("embedded")?;
     fs::write(

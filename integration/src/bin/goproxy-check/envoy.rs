@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 pub(crate) struct Bootstrap {
     file: String,
     clusters: BTreeSet<String>,
+    /// Whether Envoy learns of more clusters while it runs.
+    discovers_more: bool,
 }
 
 impl Bootstrap {
@@ -29,13 +31,23 @@ impl Bootstrap {
     }
 
     fn of_document(file: &str, document: &Value) -> Option<Self> {
-        let resources = either(document.as_object()?, "static_resources", "staticResources")?;
+        let document = document.as_object()?;
+        let resources = either(document, "static_resources", "staticResources")?;
+        let dynamic =
+            either(document, "dynamic_resources", "dynamicResources").and_then(Value::as_object);
         let clusters = resources.get("clusters")?.as_array()?;
         let name = |cluster: &Value| Some(cluster.get("name")?.as_str()?.to_owned());
         Some(Self {
             file: file.to_owned(),
             clusters: clusters.iter().filter_map(name).collect(),
+            discovers_more: dynamic
+                .is_some_and(|dynamic| either(dynamic, "cds_config", "cdsConfig").is_some()),
         })
+    }
+
+    /// Whether a target that is no cluster here may still become one.
+    pub(crate) fn discovers_more(&self) -> bool {
+        self.discovers_more
     }
 
     /// A problem for each target that is no cluster here.

@@ -28,7 +28,7 @@ struct Options {
     #[arg(value_name = "CONFIG.json", required_unless_present = "print_schema")]
     configs: Vec<PathBuf>,
 
-    /// An Envoy bootstrap (YAML or JSON): every target must be one of its clusters
+    /// An Envoy bootstrap (YAML or JSON): every target must be one of its clusters, unless it has a cds_config
     #[arg(long, value_name = "FILE")]
     envoy_config: Option<PathBuf>,
 
@@ -155,10 +155,17 @@ fn check(name: &str, bytes: &[u8], plugin: &str, bootstrap: Option<&Bootstrap>) 
     let missing = bootstrap
         .map(|bootstrap| bootstrap.missing_targets(&config))
         .unwrap_or_default();
+    // With CDS the clusters of the file are not all that Envoy has.
+    let uncertain = bootstrap.is_some_and(Bootstrap::discovers_more);
+    let note = if uncertain {
+        " (not refused: its cds_config may bring it)"
+    } else {
+        ""
+    };
     for problem in &missing {
-        refused(name, problem);
+        refused(name, &format!("{problem}{note}"));
     }
-    if !missing.is_empty() {
+    if !missing.is_empty() && !uncertain {
         return Verdict::Refused;
     }
     let (upstreams, routes, databases) = (
