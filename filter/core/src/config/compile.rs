@@ -25,7 +25,7 @@ const MAX_LISTED: usize = 8;
 /// The largest object in memory, where the configuration does not say.
 const MAX_OBJECT: usize = 256 * 1024;
 
-/// What is fresh how long, where the configuration does not say: DESIGN, "Cache".
+/// What is fresh how long, where the configuration does not say.
 const FRESHNESS: Freshness = Freshness {
     immutable: Duration::from_secs(365 * 24 * 60 * 60),
     mutable: Duration::from_secs(60),

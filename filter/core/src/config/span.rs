@@ -112,7 +112,7 @@ impl Text for MemorySize {
 }
 
 /// How large an object may be that goes into the memory cache. Above 1 MiB everything is the host's: it streams
-/// such an object, and the VM would copy it (DESIGN: a `.mod` above 1 MiB is forwarded like an archive).
+/// such an object, and the VM would copy it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ObjectSize(pub(super) usize);
 
