@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod json;
 mod read;
+mod redirects;
 #[cfg(feature = "schema")]
 mod schema;
 mod serve;
@@ -22,6 +23,7 @@ mod text;
 use std::time::Duration;
 
 pub use error::{ConfigError, Problem};
+pub use redirects::{RedirectHost, Redirects, Unlisted};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
 pub use serve::Serve;
@@ -49,6 +51,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// The checksum databases that are proxied.
     pub sumdb: Vec<Database>,
+    /// Where upstreams may redirect to.
+    pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
@@ -104,6 +108,10 @@ pub struct Upstream {
     pub path: String,
     /// Until the end of a metadata answer.
     pub timeout: Duration,
+    /// So many failures in a row, of different modules, put it aside; 0 is no passive health.
+    pub max_fails: u32,
+    /// How long it is put aside.
+    pub fail_timeout: Duration,
 }
 
 /// Which modules go which way.

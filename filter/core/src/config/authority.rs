@@ -1,4 +1,4 @@
-//! Host names with ports: the authority an upstream is asked for, and the hosts that are served.
+//! Host names with ports: the authority an upstream is asked for, and the hosts that are served or redirected to.
 
 use std::net::Ipv6Addr;
 
@@ -27,6 +27,22 @@ impl Text for Authority {
         } else {
             Err("".into())
         }
+    }
+}
+
+/// A host that upstreams redirect to: an [`Authority`] in lower case, so that it is compared with others as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListedHost(pub(super) String);
+
+impl Text for ListedHost {
+    const EXPECTED: &'static str =
+        r#"a host name with or without a port, such as "storage.googleapis.com""#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        if text.contains('*') {
+            return Err("each host has an entry of its own, without a wildcard".into());
+        }
+        Authority::parse(text).map(|authority| Self(authority.0.to_ascii_lowercase()))
     }
 }
 
@@ -111,7 +127,7 @@ impl Text for HostRule {
 }
 
 /// `host`, and what stands behind its last colon. A colon inside brackets is the address's own.
-fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(super) fn split_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
     if authority.ends_with(b"]") {
         return (authority, None);
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::authority::Authority;
 use super::document::{
     CacheDocument, ChainEntry, DatabaseDocument, Document, FreshnessDocument, InvalidationDocument,
-    MemoryDocument, RouteDocument, UpstreamDocument,
+    MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
 };
 use super::error::{Echo, Problems};
 use super::read::{At, Text};
 use super::text::{Name, Namespace};
 use super::{
-    Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, Route, Serve, Upstream,
+    Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
+    Route, Serve, Unlisted, Upstream,
 };
 use crate::goproxy::pattern::Pattern;
 
@@ -50,6 +51,7 @@ pub(super) fn compile(
         .collect();
     let routes = routes(document.routes.0, &names, freshness, problems);
     let sumdb = databases(document.sumdb.0, problems);
+    let redirects = redirects(document.redirects, problems);
     let CacheDocument {
         memory, invalidate, ..
     } = document.cache;
@@ -61,6 +63,7 @@ pub(super) fn compile(
         upstreams: document.upstreams.0.into_iter().map(upstream).collect(),
         routes,
         sumdb,
+        redirects,
         memory,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
@@ -246,6 +249,8 @@ fn upstream(document: UpstreamDocument) -> Upstream {
         authority: document.authority.0,
         path: document.path.0,
         timeout: document.timeout.0,
+        max_fails: document.max_fails.0,
+        fail_timeout: document.fail_timeout.0,
     }
 }
 
@@ -280,8 +285,36 @@ fn database(document: DatabaseDocument, at: At<'_>, problems: &mut Problems) -> 
         authority: authority.0,
         path: document.path.0,
         timeout: document.timeout.0,
+        max_fails: document.max_fails.0,
+        fail_timeout: document.fail_timeout.0,
     };
     Some(Database { name, upstream })
+}
+
+fn redirects(document: RedirectsDocument, problems: &mut Problems) -> Redirects {
+    let root = At::Field(&At::Root, "redirects");
+    let (listed, unlisted, list) = match document {
+        RedirectsDocument::Hosts(hosts) => (hosts.0, Unlisted::Pass, root),
+        RedirectsDocument::Rules(rules) => {
+            (rules.hosts.0, rules.unlisted, At::Field(&root, "hosts"))
+        }
+    };
+    let mut hosts: Vec<RedirectHost> = Vec::with_capacity(listed.len());
+    for (index, entry) in listed.into_iter().enumerate() {
+        let host = entry.host.0;
+        if let Some(first) = hosts.iter().position(|earlier| earlier.host == host) {
+            let message = format!(
+                "expected each host once, got {}: {list}[{first}] has it",
+                Echo(&host)
+            );
+            problems.add(At::Field(&At::Index(&list, index), "host"), message);
+        }
+        hosts.push(RedirectHost {
+            host,
+            target: entry.target.0,
+        });
+    }
+    Redirects { hosts, unlisted }
 }
 
 fn compile_memory(document: &MemoryDocument, problems: &mut Problems) -> Memory {

@@ -1,12 +1,14 @@
 //! The types that mirror the JSON: field by field, with the documentation that the JSON Schema carries.
 
-use super::authority::{Authority, HostRule};
+use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
 use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
-use super::span::{ImmutableAge, MemorySize, Moment, MutableAge, ObjectSize, Timeout};
+use super::span::{
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
+};
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
-use super::{FallThrough, HostKind, LogLevel};
+use super::{FallThrough, HostKind, LogLevel, Unlisted};
 use crate::goproxy::pattern::Pattern;
 
 /// Patterns of one route or one invalidation. They are tried one after the other, for each request.
@@ -33,12 +35,14 @@ object! {
         /// The checksum databases that are proxied below `/sumdb/<name>/`. Default: none, so that `go` asks
         /// them itself.
         sumdb: List<DatabaseDocument, 0, 16> = [],
+        /// Where upstreams may redirect to. An array is the same as an object with these `hosts`.
+        redirects: RedirectsDocument = {},
         /// What is kept, and for how long.
         cache: CacheDocument = {},
         /// The least severe level that is logged.
         log_level: LogLevel = "info",
     }
-    later: ["policy", "events", "admin", "redirects", "limits"]
+    later: ["policy", "events", "admin", "limits"]
 }
 
 object! {
@@ -66,8 +70,13 @@ object! {
         path: BasePath = "/",
         /// Until the end of a metadata answer. Archives are bounded by the host.
         timeout: Timeout = "120s",
+        /// So many failures in a row, of different modules, put it aside; 0 never does. A failure is: refused,
+        /// reset, timeout, 502, 503, 504.
+        max_fails: MaxFails = 3,
+        /// How long it is put aside: a little over its slowest answers.
+        fail_timeout: FailTimeout = "8s",
     }
-    later: ["max_fails", "fail_timeout", "redirects", "forward_credentials", "trusted"]
+    later: ["forward_credentials", "trusted"]
 }
 
 object! {
@@ -133,8 +142,63 @@ object! {
         path: BasePath = "/",
         /// Until the end of an answer.
         timeout: Timeout = "60s",
+        /// So many failures in a row, of different modules, put it aside; 0 never does.
+        max_fails: MaxFails = 3,
+        /// How long it is put aside.
+        fail_timeout: FailTimeout = "8s",
     }
-    later: ["max_fails", "fail_timeout", "redirects", "forward_credentials", "trusted"]
+    later: ["forward_credentials", "trusted"]
+}
+
+/// Where upstreams may redirect to: the hosts, or the hosts with the rule for all others.
+#[derive(Debug)]
+pub(super) enum RedirectsDocument {
+    /// Every other is passed on.
+    Hosts(RedirectHosts),
+    /// Every other is treated as the rule says.
+    Rules(RedirectRules),
+}
+
+/// They are looked through for each redirect.
+pub(super) type RedirectHosts = List<RedirectHostDocument, 0, 256>;
+
+object! {
+    /// Where upstreams may redirect to.
+    struct RedirectRules {
+        /// The hosts that are followed. Default: none.
+        hosts: RedirectHosts = [],
+        /// What becomes of an archive's redirect to any other host: `pass` hands it to the client, `refuse` answers
+        /// 502 (for closed networks, where the client could not follow it).
+        unlisted: Unlisted = "pass",
+    }
+    later: []
+}
+
+impl Read for RedirectsDocument {
+    const EXPECTED: &'static str = r#"an object such as {"hosts": [{"host": "storage.googleapis.com", "target": "gcs"}]}, or the array in it"#;
+
+    fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        match node {
+            Node::List(_) => RedirectHosts::read(node, at, problems).map(Self::Hosts),
+            Node::Object(_) => RedirectRules::read(node, at, problems).map(Self::Rules),
+            _ => {
+                mismatch(Self::EXPECTED, node, at, problems);
+                None
+            }
+        }
+    }
+}
+
+object! {
+    /// A host that upstreams redirect to, and how it is reached.
+    struct RedirectHostDocument {
+        /// The host of the `Location`. Without a port: with none, with 80 or with 443; with a port: with exactly this
+        /// one. Letter case does not count.
+        host: ListedHost,
+        /// What the host calls it: on Envoy a cluster's name.
+        target: Target,
+    }
+    later: []
 }
 
 object! {

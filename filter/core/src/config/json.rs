@@ -8,12 +8,12 @@ use super::MAX_BYTES;
 use super::error::{Echo, Problems};
 use super::read::At;
 
-/// A JSON value. Numbers are not kept: no field is one.
+/// A JSON value. Of numbers only whole ones are kept: no field is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     Null,
     Bool(bool),
-    Number,
+    Number(Option<i64>),
     Text(String),
     List(Vec<Node>),
     /// In the order of the document, with repeated keys.
@@ -26,7 +26,10 @@ impl fmt::Display for Node {
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
-            Self::Number => f.write_str("a number"),
+            Self::Number(Some(value)) => write!(f, "{value}"),
+            Self::Number(None) => {
+                f.write_str("a number with a fraction, an exponent or too many digits")
+            }
             Self::Text(text) => Echo(text).fmt(f),
             Self::List(_) => f.write_str("an array"),
             Self::Object(_) => f.write_str("an object"),
@@ -85,16 +88,16 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Bool(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Number(Some(value)))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Number)
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Number(i64::try_from(value).ok()))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Number)
+        Ok(Node::Number(None))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {

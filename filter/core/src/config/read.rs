@@ -184,6 +184,8 @@ pub(super) enum Default {
     None,
     /// A string.
     Text(&'static str),
+    /// A whole number.
+    Number(i64),
     /// An array of strings.
     List(&'static [&'static str]),
     /// `{}`
@@ -197,9 +199,22 @@ impl Default {
         match self {
             Self::None => None,
             Self::Text(default) => Some(text(&default)),
+            Self::Number(default) => Some(Node::Number(Some(default))),
             Self::List(default) => Some(Node::List(default.iter().map(text).collect())),
             Self::Object => Some(Node::Object(Vec::new())),
         }
+    }
+}
+
+impl From<&'static str> for Default {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Default {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
     }
 }
 
@@ -321,6 +336,6 @@ macro_rules! default {
     () => { $crate::config::read::Default::None };
     ({}) => { $crate::config::read::Default::Object };
     ([$($text:literal),*]) => { $crate::config::read::Default::List(&[$($text),*]) };
-    ($text:literal) => { $crate::config::read::Default::Text($text) };
+    ($value:literal) => { $crate::config::read::Default::from($value) };
 }
 pub(super) use default;

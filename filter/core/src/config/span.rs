@@ -1,8 +1,10 @@
-//! Numbers with a unit and a range: durations, sizes, moments.
+//! Numbers with a range, most with a unit: durations, sizes, moments, counts.
 
 use std::time::Duration;
 
-use super::read::{Text, Why};
+use super::error::Problems;
+use super::json::Node;
+use super::read::{At, Read, Text, Why, mismatch};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -22,6 +24,34 @@ impl Text for Timeout {
 
     fn parse(text: &str) -> Result<Self, Why> {
         duration_within(text, Duration::from_millis(1), HOUR).map(Self)
+    }
+}
+
+/// How many failures in a row put an upstream aside; zero is "none do".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MaxFails(pub(super) u32);
+
+impl Read for MaxFails {
+    const EXPECTED: &'static str = "a whole number from 0 to 100";
+
+    fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        if let Node::Number(Some(number @ 0..=100)) = node {
+            return u32::try_from(*number).ok().map(Self);
+        }
+        mismatch(Self::EXPECTED, node, at, problems);
+        None
+    }
+}
+
+/// How long an upstream is put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FailTimeout(pub(super) Duration);
+
+impl Text for FailTimeout {
+    const EXPECTED: &'static str = r#"a duration such as "8s" (from 1s to 1h)"#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        duration_within(text, SECOND, HOUR).map(Self)
     }
 }
 

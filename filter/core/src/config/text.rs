@@ -1,7 +1,7 @@
 //! Texts with a grammar of their own: names, targets, base paths, patterns, and the words of small choices.
 
 use super::read::{Text, Why};
-use super::{FallThrough, HostKind, LogLevel};
+use super::{FallThrough, HostKind, LogLevel, Unlisted};
 use crate::goproxy::pattern::Pattern;
 
 /// Names go into metric labels, headers, paths and error texts.
@@ -212,6 +212,18 @@ impl Text for FallThrough {
         match text {
             "not_found" => Ok(Self::NotFound),
             "any_error" => Ok(Self::AnyError),
+            _ => Err("".into()),
+        }
+    }
+}
+
+impl Text for Unlisted {
+    const EXPECTED: &'static str = r#""pass" or "refuse""#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        match text {
+            "pass" => Ok(Self::Pass),
+            "refuse" => Ok(Self::Refuse),
             _ => Err("".into()),
         }
     }
