@@ -127,7 +127,7 @@ impl Stream {
         let step = work
             .gateway()
             .borrow_mut()
-            .on_forwarded_head(self.stream_id(), answer);
+            .on_forwarded_head(self.stream_id(), answer, now());
         match step {
             HeadStep::Pass => Ok(Action::Continue),
             HeadStep::Send { status, fields } => {

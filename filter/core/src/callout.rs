@@ -7,13 +7,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CalloutId(pub u32);
 
-/// A request that the host must send. It is always a GET without a body.
+/// A request that the host must send. It has no body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callout {
     /// By which its outcome is told.
     pub id: CalloutId,
     /// What the host knows the upstream by: on Envoy a cluster.
     pub target: Rc<str>,
+    /// The value of `:method`.
+    pub method: Method,
     /// The value of `:authority`.
     pub authority: Rc<str>,
     /// The value of `:path`.
@@ -24,6 +26,25 @@ pub struct Callout {
     pub timeout: Duration,
     /// A body above this many bytes need not be copied: [`AnswerBody::TooLarge`].
     pub body_limit: usize,
+}
+
+/// The methods of callouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// For an object.
+    Get,
+    /// Whether an archive is there.
+    Head,
+}
+
+impl Method {
+    /// The value of `:method`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
 }
 
 /// What became of a callout.

@@ -4,14 +4,17 @@
 //! twice.
 
 mod explaining;
+mod redirecting;
 mod streaming;
 
 use std::rc::Rc;
 
 use crate::cache::{ContentType, Entry, EntryHead, Key, Lifetime};
 use crate::callout::AnswerHead;
+use crate::config::{Redirects, Serve};
 use crate::flight::Landing;
 use crate::goproxy::Request;
+use crate::health::Sign;
 use crate::reply::{self, Client, Fields, Provenance, Reply};
 use crate::text;
 use crate::time::Timestamp;
@@ -26,8 +29,8 @@ use streaming::Streaming;
 pub(crate) struct Settings<'a> {
     /// A larger archive is not copied.
     pub(crate) max_object: usize,
-    /// What stands before every path of the gateway; empty for the root.
-    pub(crate) base_path: &'a str,
+    pub(crate) serve: &'a Serve,
+    pub(crate) redirects: &'a Redirects,
 }
 
 /// What a client asked for, kept until it has its answer.
@@ -55,12 +58,10 @@ impl Ask {
 /// A request that has no answer yet.
 #[derive(Debug)]
 pub(crate) enum Exchange {
-    /// It waits on the flight that brings it.
+    /// It waits on the flight that brings it, or finds out where it is.
     Waiting(Ask),
-    /// An archive that waits on the flight of its `.info`: where that is found, the archive is.
-    Locating(Ask),
     /// The host asks the upstream; the head of the answer is to come.
-    Forwarded(Ask, Rc<Upstream>),
+    Forwarded(Ask, Rc<Upstream>, Via),
     /// The host streams the body, of which a copy is made while it is small enough.
     Streaming(Streaming),
     /// The host streams the body of an error, of which only the words go on.
@@ -112,11 +113,27 @@ pub(crate) struct Keep {
     pub(crate) entry: Rc<Entry>,
 }
 
+/// How a forwarded request came to its upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Via {
+    /// There was no choice, or it was known.
+    Choice,
+    /// A probe found it there.
+    Probe,
+    /// A redirect led there.
+    Redirect,
+}
+
 /// What a waiting stream gets from a landing.
 #[derive(Debug)]
 pub(crate) enum Landed {
     Reply(Reply),
-    Forward(Box<Ask>, Rc<Upstream>),
+    Forward {
+        ask: Box<Ask>,
+        upstream: Rc<Upstream>,
+        path: Option<String>,
+        via: Via,
+    },
 }
 
 /// The head of a forwarded answer.
@@ -145,6 +162,19 @@ pub enum MadeBy {
     HostWithoutTarget,
 }
 
+// === impl MadeBy ===
+
+impl MadeBy {
+    /// What it says of the upstream; `None`: the status says it.
+    pub(crate) const fn sign(self) -> Option<Sign> {
+        match self {
+            Self::Upstream => None,
+            Self::HostAfterTimeout | Self::HostUnreachable => Some(Sign::Ill),
+            Self::HostWithoutTarget => Some(Sign::None),
+        }
+    }
+}
+
 // === impl Exchange ===
 
 impl Exchange {
@@ -153,20 +183,22 @@ impl Exchange {
         self,
         landing: &Landing,
         stored: bool,
+        settings: Settings<'_>,
         now: Timestamp,
     ) -> Option<Landed> {
-        let (ask, locating) = match self {
-            Self::Waiting(ask) => (ask, false),
-            Self::Locating(ask) => (ask, true),
-            Self::Forwarded(..) | Self::Streaming(_) | Self::Explaining(_) => return None,
+        let Self::Waiting(ask) = self else {
+            return None;
+        };
+        let stream = |ask, upstream: &Rc<Upstream>| {
+            let (ask, upstream) = (Box::new(ask), upstream.clone());
+            Landed::Forward {
+                ask,
+                upstream,
+                path: None,
+                via: Via::Probe,
+            }
         };
         Some(match landing {
-            Landing::Answered { entry, .. } if locating && entry.head().status == 200 => {
-                match ask.source.named(entry.upstream()).cloned() {
-                    Some(upstream) => Landed::Forward(Box::new(ask), upstream),
-                    None => Landed::Reply(reply::internal(&ask.request_id)),
-                }
-            }
             Landing::Answered { entry, .. } => {
                 let from = Provenance::Upstream {
                     collapsed: ask.collapsed,
@@ -180,9 +212,14 @@ impl Exchange {
                     now,
                 ))
             }
+            Landing::Located(upstream, None) | Landing::Oversized(upstream) => {
+                stream(ask, upstream)
+            }
+            Landing::Located(upstream, Some(location)) => {
+                redirecting::located(ask, upstream, location, settings)
+            }
             Landing::Failed(failure) => Landed::Reply(reply::failure(failure, &ask.request_id)),
             Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
-            Landing::Oversized(upstream) => Landed::Forward(Box::new(ask), upstream.clone()),
         })
     }
 
@@ -190,9 +227,9 @@ impl Exchange {
     pub(crate) fn on_head(
         self,
         answer: ForwardedHead,
-        config: Settings<'_>,
+        settings: Settings<'_>,
     ) -> (Option<Self>, HeadStep) {
-        let Self::Forwarded(ask, upstream) = self else {
+        let Self::Forwarded(ask, upstream, via) = self else {
             return (Some(self), HeadStep::Pass);
         };
         let verdict = match answer.made_by {
@@ -202,7 +239,7 @@ impl Exchange {
             MadeBy::Upstream => Verdict::of_status(answer.status),
         };
         match verdict {
-            Verdict::Found => Streaming::begin(ask, &upstream, &answer, config.max_object),
+            Verdict::Found => Streaming::begin(ask, &upstream, &answer, settings.max_object),
             Verdict::Missing(missing) => {
                 Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer)
             }
@@ -214,11 +251,12 @@ impl Exchange {
                     HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
                 )
             }
-            Verdict::Failed(fault)
-                if let Some(reply) = redirect(fault, &ask, &upstream, &answer, config) =>
-            {
-                (None, HeadStep::Replace(reply))
-            }
+            Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => (
+                None,
+                HeadStep::Replace(redirecting::redirected(
+                    &ask, &upstream, via, &answer, settings,
+                )),
+            ),
             Verdict::Failed(fault) => {
                 Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer)
             }
@@ -227,7 +265,7 @@ impl Exchange {
 
     /// Whether the exchange has something to say about the answer that the host is sending.
     pub(crate) const fn is_watching(&self) -> bool {
-        !matches!(self, Self::Waiting(_) | Self::Locating(_))
+        !matches!(self, Self::Waiting(_))
     }
 
     /// How many bytes of the next piece of the body are looked at.
@@ -235,7 +273,7 @@ impl Exchange {
         match self {
             Self::Streaming(streaming) => streaming.wants(),
             Self::Explaining(explaining) => explaining.room(),
-            Self::Waiting(_) | Self::Locating(_) | Self::Forwarded(..) => 0,
+            Self::Waiting(_) | Self::Forwarded(..) => 0,
         }
     }
 
@@ -248,36 +286,9 @@ impl Exchange {
         match self {
             Self::Streaming(streaming) => streaming.on_body(piece, now),
             Self::Explaining(explaining) => explaining.on_body(piece, now),
-            Self::Waiting(_) | Self::Locating(_) | Self::Forwarded(..) => {
-                (Some(self), BodyStep::Pass, None)
-            }
+            Self::Waiting(_) | Self::Forwarded(..) => (Some(self), BodyStep::Pass, None),
         }
     }
-}
-
-/// An archive's redirect, handed to the client: it goes where the upstream sends it, without the gateway.
-///
-/// A reference without a scheme is one to the upstream, and the client would take it for one to the gateway. It stands
-/// for the same object there if what it names is below the upstream's base path; any other is a failure.
-fn redirect(
-    fault: Fault,
-    ask: &Ask,
-    upstream: &Upstream,
-    answer: &ForwardedHead,
-    config: Settings<'_>,
-) -> Option<Reply> {
-    let Fault::Status(status @ (301 | 302 | 303 | 307 | 308)) = fault else {
-        return None;
-    };
-    let location = answer.head.location.as_deref()?;
-    if location.starts_with("https://") || location.starts_with("http://") {
-        return Some(reply::redirect(status, location.to_owned()));
-    }
-    let object = upstream.object_at(location)?;
-    // A redirect to itself would go round for ever.
-    let elsewhere = Request::parse(object.as_bytes())
-        .is_ok_and(|other| other.canonical() != ask.request.canonical());
-    elsewhere.then(|| reply::redirect(status, [config.base_path, object].concat()))
 }
 
 fn keep(

@@ -3,20 +3,25 @@
 //! A flight has at most one callout out at a time. Every transition consumes it, so an outcome that comes twice or too
 //! late finds no flight that waits for it.
 
+mod ask;
+
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cache::{ContentType, Entry, EntryHead, Key, Lifetime};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
-use crate::config::FallThrough;
-use crate::goproxy::{Endpoint, Level, Request, Tile, body};
+use crate::config::{FallThrough, Redirects};
+use crate::goproxy::{Endpoint, Request, body};
+use crate::health::{Health, Sign};
+use crate::redirect::{self, Leads};
 use crate::text::upstream_words;
 use crate::time::Timestamp;
 use crate::upstream::{Link, Source, Upstream};
 use crate::verdict::{Failure, Fault, Missing, Verdict, is_worth_a_retry};
 
-/// What this gateway calls itself towards upstreams.
-pub(crate) const USER_AGENT: &str = concat!("goproxy-wasm/", env!("CARGO_PKG_VERSION"));
+use ask::Stage;
+pub(crate) use ask::{USER_AGENT, content_type};
 
 /// A callout that is refused, reset or answered 502 to 504 is sent again this often.
 const RETRIES: u8 = 2;
@@ -24,16 +29,37 @@ const RETRIES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(100);
 /// A host that has not told a callout's outcome this long after its timeout never will: its root context is gone.
 const GRACE: Duration = Duration::from_secs(2);
+/// Redirects that are followed for one object.
+const REDIRECTS: u8 = 5;
 
 /// What a flight is to bring, and from where.
 #[derive(Debug)]
 pub(crate) struct Want {
     pub(crate) request: Rc<Request>,
+    pub(crate) goal: Goal,
     pub(crate) key: Key,
     pub(crate) source: Source,
     /// Of the client that asked first.
     pub(crate) request_id: Rc<str>,
     pub(crate) traceparent: Option<Rc<str>>,
+}
+
+impl Want {
+    /// What a failure is of: a module, or an object of a checksum database.
+    fn subject(&self) -> Cow<'_, str> {
+        self.request
+            .module()
+            .unwrap_or_else(|| self.request.canonical().into())
+    }
+}
+
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To bring the object.
+    Fetch,
+    /// To find out which upstream has it, and whether that one redirects.
+    Locate,
 }
 
 /// A flight under way.
@@ -42,6 +68,7 @@ pub(crate) struct Flight {
     want: Want,
     /// The place in the chain.
     hop: usize,
+    stage: Stage,
     /// Retries made at this place.
     retries: u8,
     /// The worst failure of the places before.
@@ -59,11 +86,20 @@ enum State {
     Pausing(Timestamp),
 }
 
+/// What a transition is made with.
+pub(crate) struct Turn<'a> {
+    /// Names the next callout, should there be one.
+    pub(crate) next: CalloutId,
+    pub(crate) now: Timestamp,
+    pub(crate) health: &'a mut Health,
+    pub(crate) redirects: &'a Redirects,
+}
+
 /// What a transition leads to.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// The flight goes on; a callout, if there is one, must be sent.
-    Fly(Flight, Option<Callout>),
+    Fly(Box<Flight>, Option<Callout>),
     /// The flight is over.
     Land(Want, Landing),
 }
@@ -73,6 +109,8 @@ pub(crate) enum Next {
 pub(crate) enum Landing {
     /// An answer, found or missing, and whether it may be stored.
     Answered { entry: Rc<Entry>, storable: bool },
+    /// This upstream has it, and redirects there.
+    Located(Rc<Upstream>, Option<Rc<str>>),
     /// No upstream gave an answer that can be passed on.
     Failed(Rc<Failure>),
     /// It is there, but too large for a callout: the host must stream it.
@@ -83,15 +121,17 @@ pub(crate) enum Landing {
 
 impl Flight {
     /// Starts with the first place of the chain.
-    pub(crate) fn start(want: Want, call: CalloutId) -> Next {
+    pub(crate) fn start(want: Want, turn: &mut Turn<'_>) -> Next {
+        let state = State::Queued(turn.next);
         Self {
             want,
             hop: 0,
+            stage: Stage::Direct,
             retries: 0,
             worst: None,
-            state: State::Queued(call),
+            state,
         }
-        .ask(call)
+        .arrive(turn)
     }
 
     /// The callout was handed to the host.
@@ -128,57 +168,61 @@ impl Flight {
         }
     }
 
-    /// The awaited outcome is here. `next` names the next callout, should there be one.
-    pub(crate) fn on_outcome(
-        self,
-        outcome: CalloutOutcome,
-        next: CalloutId,
-        now: Timestamp,
-    ) -> Next {
+    /// The awaited outcome is here.
+    pub(crate) fn on_outcome(self, outcome: CalloutOutcome, turn: &mut Turn<'_>) -> Next {
         if self.retries < RETRIES && is_worth_a_retry(&outcome) {
-            return self.retry(next, now);
+            return self.retry(turn);
         }
+        self.note(Sign::of(&outcome), turn);
         match outcome {
-            CalloutOutcome::Answer(answer) => self.on_answer(answer, next, now),
-            CalloutOutcome::Unreachable => self.fail(Fault::Unreachable, String::new(), next),
-            CalloutOutcome::Reset => self.fail(Fault::Reset, String::new(), next),
-            CalloutOutcome::Timeout => self.fail(Fault::Timeout, String::new(), next),
-            CalloutOutcome::UnknownTarget => self.fail(Fault::UnknownTarget, String::new(), next),
+            CalloutOutcome::Answer(answer) => self.on_answer(answer, turn),
+            CalloutOutcome::Unreachable => self.fail(Fault::Unreachable, String::new(), turn),
+            CalloutOutcome::Reset => self.fail(Fault::Reset, String::new(), turn),
+            CalloutOutcome::Timeout => self.fail(Fault::Timeout, String::new(), turn),
+            CalloutOutcome::UnknownTarget => self.fail(Fault::UnknownTarget, String::new(), turn),
         }
     }
 
     /// What was due is due.
-    pub(crate) fn on_due(self, next: CalloutId, now: Timestamp) -> Next {
+    pub(crate) fn on_due(self, turn: &mut Turn<'_>) -> Next {
         match self.state {
-            State::Pausing(_) => self.ask(next),
-            State::Queued(_) | State::Asking(..) => {
-                self.on_outcome(CalloutOutcome::Timeout, next, now)
-            }
+            State::Pausing(_) => self.ask(turn),
+            State::Queued(_) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
         }
     }
 
-    fn retry(mut self, next: CalloutId, now: Timestamp) -> Next {
+    fn retry(mut self, turn: &mut Turn<'_>) -> Next {
         let first = self.retries == 0;
         self.retries = self.retries.saturating_add(1);
         if first {
-            return self.ask(next);
+            return self.ask(turn);
         }
-        self.state = State::Pausing(now.after(PAUSE));
-        Next::Fly(self, None)
+        self.state = State::Pausing(turn.now.after(PAUSE));
+        Next::Fly(Box::new(self), None)
     }
 
-    fn on_answer(self, answer: Answer, next: CalloutId, now: Timestamp) -> Next {
+    fn on_answer(self, answer: Answer, turn: &mut Turn<'_>) -> Next {
+        if let (301..=303 | 307 | 308, Some(location)) = (answer.status, &answer.head.location) {
+            return self.on_redirect(answer.status, location.clone(), turn);
+        }
         match Verdict::of_status(answer.status) {
-            Verdict::Found => self.on_found(answer, next, now),
-            Verdict::Missing(missing) => self.on_missing(missing, &answer, next, now),
+            Verdict::Found if self.want.goal == Goal::Locate => self.located(None),
+            Verdict::Found => self.on_found(answer, turn),
+            Verdict::Missing(missing) => self.on_missing(missing, &answer, turn),
+            // HEAD is refused: what has the `.info` has the archive.
+            Verdict::Failed(Fault::Status(400 | 405 | 501)) if self.is_head() => Self {
+                stage: Stage::Info,
+                ..self
+            }
+            .ask(turn),
             Verdict::Failed(fault) => {
                 let words = upstream_words(&answer.head, whole(&answer.body));
-                self.fail_with(fault, words, answer.head.retry_after, next)
+                self.fail_with(fault, words, answer.head.retry_after, turn)
             }
         }
     }
 
-    fn on_found(self, answer: Answer, next: CalloutId, now: Timestamp) -> Next {
+    fn on_found(self, answer: Answer, turn: &mut Turn<'_>) -> Next {
         let Some(upstream) = self.place().map(|link| link.upstream.clone()) else {
             return self.lost();
         };
@@ -188,35 +232,36 @@ impl Flight {
                 return Next::Land(self.want, Landing::Oversized(upstream));
             }
             AnswerBody::TooLarge => {
-                return self.fail(Fault::InvalidBody, "the answer is too large".into(), next);
+                return self.fail(Fault::InvalidBody, "the answer is too large".into(), turn);
             }
         };
         if answer.head.encoded {
             let words = "the upstream's answer has an encoding that was not asked for".into();
-            return self.fail(Fault::InvalidBody, words, next);
+            return self.fail(Fault::InvalidBody, words, turn);
         }
         let bytes = match body::validate(&self.want.request, bytes) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let words = format!("the upstream's answer is not what was asked for: {error}");
-                return self.fail(Fault::InvalidBody, words, next);
+                return self.fail(Fault::InvalidBody, words, turn);
             }
         };
         let lifetime = Lifetime::of_found(&self.want.source.freshness, self.want.request.class())
             .unless_forbidden(answer.head.cache_control);
         let content_type = content_type(self.want.request.endpoint());
-        self.land(200, content_type, &upstream.name, &bytes, lifetime, now)
+        self.land(
+            200,
+            content_type,
+            &upstream.name,
+            &bytes,
+            lifetime,
+            turn.now,
+        )
     }
 
-    fn on_missing(
-        mut self,
-        missing: Missing,
-        answer: &Answer,
-        next: CalloutId,
-        now: Timestamp,
-    ) -> Next {
-        if self.has_next() {
-            return self.advance(next);
+    fn on_missing(mut self, missing: Missing, answer: &Answer, turn: &mut Turn<'_>) -> Next {
+        if self.next_place().is_some() {
+            return self.advance(turn);
         }
         // Not all said that it is not there, so nobody knows.
         if let Some(worst) = self.worst.take() {
@@ -235,12 +280,56 @@ impl Flight {
             &upstream,
             words.as_bytes(),
             lifetime,
-            now,
+            turn.now,
         )
     }
 
-    fn fail(self, fault: Fault, words: String, next: CalloutId) -> Next {
-        self.fail_with(fault, words, None, next)
+    /// Metadata follows a redirect to a target that is listed; an archive's is only remembered.
+    fn on_redirect(self, status: u16, location: Rc<str>, turn: &mut Turn<'_>) -> Next {
+        if self.want.goal == Goal::Locate {
+            return self.located(Some(location));
+        }
+        let Some(upstream) = self.place().map(|link| link.upstream.clone()) else {
+            return self.lost();
+        };
+        let followed = self.stage.redirects();
+        let words = match redirect::follow(&location, &upstream, turn.redirects) {
+            Leads::Known { .. } if followed >= REDIRECTS => {
+                format!("the upstream redirects more than {REDIRECTS} times")
+            }
+            Leads::Known {
+                target,
+                authority,
+                path,
+            } => {
+                let times = followed.saturating_add(1);
+                let stage = Stage::Redirected {
+                    target,
+                    authority,
+                    path,
+                    times,
+                };
+                return Self { stage, ..self }.ask(turn);
+            }
+            Leads::Unlisted(host) => {
+                format!("the upstream redirects to {host}, which is not listed")
+            }
+            Leads::Nowhere => {
+                "the upstream redirects to what is no address of an object".to_owned()
+            }
+        };
+        self.fail(Fault::Status(status), words, turn)
+    }
+
+    fn located(self, location: Option<Rc<str>>) -> Next {
+        match self.place().map(|link| link.upstream.clone()) {
+            Some(upstream) => Next::Land(self.want, Landing::Located(upstream, location)),
+            None => self.lost(),
+        }
+    }
+
+    fn fail(self, fault: Fault, words: String, turn: &mut Turn<'_>) -> Next {
+        self.fail_with(fault, words, None, turn)
     }
 
     fn fail_with(
@@ -248,7 +337,7 @@ impl Flight {
         fault: Fault,
         words: String,
         retry_after: Option<Rc<str>>,
-        next: CalloutId,
+        turn: &mut Turn<'_>,
     ) -> Next {
         let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else {
             return self.lost();
@@ -263,24 +352,46 @@ impl Flight {
             .is_some_and(|link| link.on == FallThrough::AnyError)
         {
             self.worst = Some(worst);
-            return self.advance(next);
+            return self.advance(turn);
         }
         Next::Land(self.want, Landing::Failed(Rc::new(worst)))
     }
 
-    fn advance(mut self, next: CalloutId) -> Next {
+    fn advance(mut self, turn: &mut Turn<'_>) -> Next {
         self.hop = self.hop.saturating_add(1);
         self.retries = 0;
-        self.ask(next)
+        self.stage = Stage::Direct;
+        self.arrive(turn)
     }
 
-    fn ask(mut self, call: CalloutId) -> Next {
+    /// Asks the upstream of this place, unless it is aside; the last one is always asked.
+    fn arrive(self, turn: &mut Turn<'_>) -> Next {
+        let is_last = self.next_place().is_none();
+        let is_aside = self
+            .place()
+            .is_some_and(|link| turn.health.is_aside(&link.upstream, turn.now));
+        if is_aside && !is_last {
+            // An upstream that fails is no upstream that says 404: a comma stops here.
+            return self.fail(Fault::Aside, String::new(), turn);
+        }
+        self.ask(turn)
+    }
+
+    fn ask(mut self, turn: &Turn<'_>) -> Next {
         let Some(link) = self.place() else {
             return self.lost();
         };
-        let callout = callout(&self.want, &link.upstream, call);
-        self.state = State::Queued(call);
-        Next::Fly(self, Some(callout))
+        let callout = ask::callout(&self.want, &link.upstream, &self.stage, turn.next);
+        self.state = State::Queued(turn.next);
+        Next::Fly(Box::new(self), Some(callout))
+    }
+
+    fn note(&self, sign: Sign, turn: &mut Turn<'_>) {
+        // Where a redirect led says nothing of the upstream.
+        if let Some(link) = self.place().filter(|_| self.stage.redirects() == 0) {
+            turn.health
+                .note(&link.upstream, &self.want.subject(), sign, turn.now);
+        }
     }
 
     fn land(
@@ -324,30 +435,8 @@ impl Flight {
         self.want.source.chain.get(self.hop.saturating_add(1))
     }
 
-    fn has_next(&self) -> bool {
-        self.next_place().is_some()
-    }
-}
-
-fn callout(want: &Want, upstream: &Upstream, id: CalloutId) -> Callout {
-    let mut headers: Vec<(&'static str, Rc<str>)> = Vec::with_capacity(3);
-    headers.push(("user-agent", USER_AGENT.into()));
-    if &*want.request_id != "-" {
-        headers.push(("x-request-id", want.request_id.clone()));
-    }
-    headers.extend(
-        want.traceparent
-            .iter()
-            .map(|value| ("traceparent", value.clone())),
-    );
-    Callout {
-        id,
-        target: upstream.target.clone(),
-        authority: upstream.authority.clone(),
-        path: upstream.path_of(want.request.upstream_path()),
-        headers,
-        timeout: upstream.timeout,
-        body_limit: body_limit(want.request.endpoint()),
+    fn is_head(&self) -> bool {
+        self.want.goal == Goal::Locate && matches!(self.stage, Stage::Direct)
     }
 }
 
@@ -355,37 +444,5 @@ fn whole(body: &AnswerBody) -> &[u8] {
     match body {
         AnswerBody::Whole(bytes) => bytes,
         AnswerBody::TooLarge => &[],
-    }
-}
-
-/// The largest body that a callout may bring: generous for what real modules have, small enough for the VM.
-const fn body_limit(endpoint: Endpoint) -> usize {
-    const KIB: usize = 1024;
-    match endpoint {
-        Endpoint::Info | Endpoint::Query | Endpoint::Latest => 64 * KIB,
-        Endpoint::List => 8 * KIB * KIB,
-        Endpoint::SumLookup | Endpoint::SumLatest | Endpoint::SumSupported => 64 * KIB,
-        Endpoint::SumTile(Tile {
-            level: Level::Hash(_),
-            ..
-        }) => 8 * KIB,
-        Endpoint::Mod | Endpoint::Zip | Endpoint::SumTile(_) => KIB * KIB,
-    }
-}
-
-/// What an object's body is, whatever its upstream calls it.
-pub(crate) const fn content_type(endpoint: Endpoint) -> ContentType {
-    match endpoint {
-        Endpoint::Info | Endpoint::Query | Endpoint::Latest => ContentType::Json,
-        Endpoint::List
-        | Endpoint::Mod
-        | Endpoint::SumSupported
-        | Endpoint::SumLookup
-        | Endpoint::SumLatest => ContentType::Text,
-        Endpoint::SumTile(Tile {
-            level: Level::Data, ..
-        }) => ContentType::Text,
-        Endpoint::SumTile(_) => ContentType::Binary,
-        Endpoint::Zip => ContentType::Zip,
     }
 }

@@ -3,29 +3,33 @@
 //! A gateway belongs to a root context of the host, and so do its flights: the host tells a callout's outcome to the
 //! root context that sent it. What outlives a configuration is in the [`Store`].
 
+mod airspace;
+mod pages;
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
-use crate::config::{Config, Invalidation, Serve};
+use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, request_id,
+    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, Via,
+    request_id,
 };
-use crate::flight::{Flight, Landing, Next, USER_AGENT, Want};
+use crate::flight::{Goal, Landing, USER_AGENT, Want};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
+use crate::health::Sign;
 use crate::metrics::{Counters, count};
 use crate::reply::{self, Client, Provenance, Reply};
-use crate::store::{Location, Namespace, Store};
+use crate::store::{Delay, Location, Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Source, Sources, Upstream};
 
-/// Callouts that one gateway has in flight at a time.
-const MAX_CALLOUTS: usize = 512;
-/// Callouts that wait for room among them.
-const MAX_QUEUED: usize = 4096;
+use airspace::{Airspace, Arrival, Ground};
 
 /// Names a client's request; the host never uses one twice while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,25 +65,14 @@ pub struct Forward {
 pub struct Gateway {
     serve: Serve,
     sources: Sources,
+    redirects: Redirects,
     invalidate: Vec<Invalidation>,
     namespace: Box<str>,
     max_object: usize,
     space: Rc<RefCell<Namespace>>,
-    flights: HashMap<Key, Airborne>,
-    /// Callouts whose outcome is awaited.
-    calls: HashMap<CalloutId, Key>,
-    /// How many of them the host has.
-    sent: usize,
-    outbox: VecDeque<Callout>,
+    airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
-    last_call: u32,
-}
-
-/// A flight, and who waits on it.
-struct Airborne {
-    flight: Flight,
-    waiting: Vec<StreamId>,
 }
 
 /// How a flight ended, for all who wait on it.
@@ -97,17 +90,14 @@ impl Gateway {
         Self {
             serve: config.serve.clone(),
             sources: Sources::new(config),
+            redirects: config.redirects.clone(),
             invalidate: config.invalidate.clone(),
             namespace: (*config.namespace).into(),
             max_object: config.memory.max_object,
             space,
-            flights: HashMap::new(),
-            calls: HashMap::new(),
-            sent: 0,
-            outbox: VecDeque::new(),
+            airspace: Airspace::default(),
             exchanges: HashMap::new(),
             landed: VecDeque::new(),
-            last_call: 0,
         }
     }
 
@@ -121,20 +111,19 @@ impl Gateway {
             return Step::Pass;
         };
         self.count(|counters| &mut counters.requests_total);
-        let request_id_text = crate::text::request_id(found.request_id);
-        let is_head = found.method == b"HEAD";
-        if !is_head && found.method != b"GET" {
-            return Step::Reply(reply::method_not_allowed(request_id_text));
+        let request_id = crate::text::request_id(found.request_id);
+        if !matches!(found.method, b"GET" | b"HEAD") {
+            return Step::Reply(reply::method_not_allowed(request_id));
         }
         if !head.end_of_stream {
-            return Step::Reply(reply::body_not_allowed(request_id_text));
+            return Step::Reply(reply::body_not_allowed(request_id));
         }
-        if let Some(page) = probe(path) {
+        if let Some(page) = pages::of(path) {
             return Step::Reply(page);
         }
         match Request::parse(path) {
-            Err(error) => Step::Reply(reply::bad_path(&error, request_id_text)),
-            Ok(request) => self.serve_object(id, request, is_head, &found, now),
+            Err(error) => Step::Reply(reply::bad_path(&error, request_id)),
+            Ok(request) => self.serve_object(id, request, &found, now),
         }
     }
 
@@ -143,29 +132,30 @@ impl Gateway {
         self.exchanges.get(&id).is_some_and(Exchange::is_watching)
     }
 
+    /// The head of a forwarded request's answer is here.
+    pub fn on_forwarded_head(
+        &mut self,
+        id: StreamId,
+        answer: ForwardedHead,
+        now: Timestamp,
+    ) -> HeadStep {
+        let Some(exchange) = self.exchanges.remove(&id) else {
+            return HeadStep::Pass;
+        };
+        self.learn(&exchange, &answer, now);
+        let settings = settings(&self.redirects, &self.serve, self.max_object);
+        let (exchange, step) = exchange.on_head(answer, settings);
+        self.exchanges
+            .extend(exchange.map(|exchange| (id, exchange)));
+        step
+    }
+
     /// How many bytes of the next piece of a forwarded answer's body are looked at.
     pub fn wants_of_body(&self, id: StreamId) -> usize {
         self.exchanges
             .get(&id)
             .map(Exchange::wants_of_body)
             .unwrap_or_default()
-    }
-
-    /// The head of a forwarded request's answer is here.
-    pub fn on_forwarded_head(&mut self, id: StreamId, answer: ForwardedHead) -> HeadStep {
-        let Some(exchange) = self.exchanges.remove(&id) else {
-            return HeadStep::Pass;
-        };
-        let (exchange, step) = exchange.on_head(
-            answer,
-            Settings {
-                max_object: self.max_object,
-                base_path: self.serve.base_path(),
-            },
-        );
-        self.exchanges
-            .extend(exchange.map(|exchange| (id, exchange)));
-        step
     }
 
     /// A piece of a forwarded request's answer is here.
@@ -194,60 +184,26 @@ impl Gateway {
 
     /// The outcome of a callout is here; one that nothing waits for is counted and dropped.
     pub fn on_callout(&mut self, call: CalloutId, outcome: CalloutOutcome, now: Timestamp) {
-        let Some(key) = self.calls.remove(&call) else {
-            self.count(|counters| &mut counters.late_outcomes_total);
-            return;
-        };
-        self.sent = self.sent.saturating_sub(1);
-        if let Some(airborne) = self.flights.remove(&key) {
-            let next = self.next_call_id();
-            self.proceed(
-                airborne.flight.on_outcome(outcome, next, now),
-                airborne.waiting,
-            );
+        let result = self.with_ground(now, |airspace, ground| {
+            airspace.on_callout(call, outcome, ground)
+        });
+        match result {
+            Ok(arrival) => self.land(arrival, now),
+            Err(airspace::TooLate) => self.count(|counters| &mut counters.late_outcomes_total),
         }
     }
 
     /// Time has passed: pauses end, and outcomes that never came are timeouts.
     pub fn on_tick(&mut self, now: Timestamp) {
-        let due: Vec<Key> = self
-            .flights
-            .iter()
-            .filter(|(_, one)| one.flight.is_due(now))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in due {
-            let Some(airborne) = self.flights.remove(&key) else {
-                continue;
-            };
-            if let Some(call) = airborne.flight.awaited() {
-                self.calls.remove(&call);
-                self.sent = self.sent.saturating_sub(1);
-            }
-            let next = self.next_call_id();
-            self.proceed(airborne.flight.on_due(next, now), airborne.waiting);
+        for key in self.airspace.due(now) {
+            let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&key, ground));
+            self.land(arrival, now);
         }
     }
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
     pub fn next_callout(&mut self, now: Timestamp) -> Option<Callout> {
-        if self.sent >= MAX_CALLOUTS {
-            return None;
-        }
-        let callout = self.outbox.pop_front()?;
-        if let Some(key) = self.calls.get(&callout.id)
-            && let Some(airborne) = self.flights.remove(key)
-        {
-            let Airborne { flight, waiting } = airborne;
-            self.flights.insert(
-                key.clone(),
-                Airborne {
-                    flight: flight.sent(now),
-                    waiting,
-                },
-            );
-        }
-        self.sent = self.sent.saturating_add(1);
+        let callout = self.airspace.next_callout(now)?;
         self.count(|counters| &mut counters.callouts_total);
         Some(callout)
     }
@@ -258,11 +214,17 @@ impl Gateway {
             let Some(exchange) = self.exchanges.remove(&id) else {
                 continue;
             };
-            match exchange.on_landed(&touchdown.landing, touchdown.stored, now) {
+            let settings = settings(&self.redirects, &self.serve, self.max_object);
+            match exchange.on_landed(&touchdown.landing, touchdown.stored, settings, now) {
                 None => {}
                 Some(Landed::Reply(reply)) => return Some((id, Step::Reply(reply))),
-                Some(Landed::Forward(ask, upstream)) => {
-                    return Some((id, self.forward(id, *ask, upstream)));
+                Some(Landed::Forward {
+                    ask,
+                    upstream,
+                    path,
+                    via,
+                }) => {
+                    return Some((id, self.forward(id, *ask, upstream, path, via)));
                 }
             }
         }
@@ -271,7 +233,7 @@ impl Gateway {
 
     /// Whether a callout or a step is ready.
     pub fn has_work(&self) -> bool {
-        !self.landed.is_empty() || (!self.outbox.is_empty() && self.sent < MAX_CALLOUTS)
+        !self.landed.is_empty() || self.airspace.has_callout()
     }
 
     /// What was counted in this gateway's namespace.
@@ -291,16 +253,10 @@ impl Gateway {
             .collect()
     }
 
-    /// Bytes in the namespace's memory cache.
-    pub fn memory_bytes(&self) -> usize {
-        self.space.borrow().memory.bytes()
-    }
-
     fn serve_object(
         &mut self,
         id: StreamId,
         request: Request,
-        is_head: bool,
         found: &Relevant<'_>,
         now: Timestamp,
     ) -> Step {
@@ -309,7 +265,7 @@ impl Gateway {
             if_none_match: found.if_none_match,
         };
         let source = match self.source_of(&request) {
-            Ok(source) => source.clone(),
+            Ok(source) => source,
             Err(no_source) => return Step::Reply(no_source(client.request_id)),
         };
         if request.endpoint() == Endpoint::SumSupported {
@@ -331,46 +287,16 @@ impl Gateway {
         let ask = Ask {
             request: Rc::new(request),
             key,
-            source,
-            is_head,
+            source: source.clone(),
+            is_head: found.method == b"HEAD",
             request_id: request_id(found.request_id),
             if_none_match: found.if_none_match.map(<[u8]>::to_vec),
             collapsed: false,
         };
-        if let Some(upstream) = self.streamed_from(&ask) {
-            return self.forward(id, ask, upstream);
-        }
-        let traceparent = traceparent(found.traceparent);
-        match info_of(&ask.request) {
-            Some(info) => self.locate(id, ask, info, traceparent, now),
-            None => {
-                let (request, key) = (ask.request.clone(), ask.key.clone());
-                self.wait(id, Exchange::Waiting, ask, request, key, traceparent)
-            }
-        }
-    }
-
-    /// Finds out which upstream of a chain has an archive: the one that has its `.info`.
-    fn locate(
-        &mut self,
-        id: StreamId,
-        ask: Ask,
-        info: Request,
-        traceparent: Option<Rc<str>>,
-        now: Timestamp,
-    ) -> Step {
-        let key = Key::public(&self.namespace, info.canonical());
-        let Some(entry) = self.remembered(&key, &info, now) else {
-            return self.wait(id, Exchange::Locating, ask, Rc::new(info), key, traceparent);
-        };
-        let known = Landing::Answered {
-            entry,
-            storable: false,
-        };
-        match Exchange::Locating(ask).on_landed(&known, true, now) {
-            Some(Landed::Forward(ask, upstream)) => self.forward(id, *ask, upstream),
-            Some(Landed::Reply(reply)) => Step::Reply(reply),
-            None => Step::Pass,
+        let follow = pages::query(found.path) == Some(reply::FOLLOW.as_bytes());
+        match self.streamed_from(&ask, follow) {
+            Some(upstream) => self.forward(id, ask, upstream, None, Via::Choice),
+            None => self.wait(id, ask, traceparent(found.traceparent), now),
         }
     }
 
@@ -383,7 +309,7 @@ impl Gateway {
     }
 
     /// The entry of `key`, if memory has it and it may be served.
-    fn remembered(&mut self, key: &Key, request: &Request, now: Timestamp) -> Option<Rc<Entry>> {
+    fn remembered(&self, key: &Key, request: &Request, now: Timestamp) -> Option<Rc<Entry>> {
         let mut space = self.space.borrow_mut();
         let entry = space
             .memory
@@ -403,96 +329,140 @@ impl Gateway {
         entry
     }
 
-    /// The upstream that the host streams an object from; `None` for what a callout brings.
-    fn streamed_from(&self, ask: &Ask) -> Option<Rc<Upstream>> {
-        let location = self.location(ask.request.canonical());
-        match ask.request.endpoint() {
-            Endpoint::Zip => {}
-            Endpoint::Mod if location.as_ref().is_some_and(|known| known.oversized_mod) => {}
-            _ => return None,
+    /// The upstream that the host streams an object from; `None` for what a callout brings, and for an archive of which
+    /// it must be found out first who has it, or where that one redirects to.
+    fn streamed_from(&self, ask: &Ask, follow: bool) -> Option<Rc<Upstream>> {
+        let mut space = self.space.borrow_mut();
+        let location = space
+            .locations
+            .get(version_of(ask.request.canonical()))
+            .cloned();
+        let is_zip = ask.request.endpoint() == Endpoint::Zip;
+        let is_large_mod = ask.request.endpoint() == Endpoint::Mod
+            && location.as_ref().is_some_and(|known| known.oversized_mod);
+        if !is_zip && !is_large_mod {
+            return None;
         }
         let known = location
             .as_ref()
             .and_then(|known| ask.source.named(&known.upstream));
-        known.or_else(|| ask.source.only()).cloned()
+        let upstream = known.or_else(|| ask.source.only())?;
+        let redirects = is_zip && (follow || space.redirecting.contains(&upstream.name));
+        (!redirects).then(|| upstream.clone())
     }
 
-    fn forward(&mut self, id: StreamId, ask: Ask, upstream: Rc<Upstream>) -> Step {
+    fn forward(
+        &mut self,
+        id: StreamId,
+        ask: Ask,
+        upstream: Rc<Upstream>,
+        path: Option<String>,
+        via: Via,
+    ) -> Step {
         self.count(|counters| &mut counters.forwarded_total);
         let forward = Forward {
             target: upstream.target.clone(),
             authority: upstream.authority.clone(),
-            path: upstream.path_of(ask.request.upstream_path()),
+            path: path.unwrap_or_else(|| upstream.path_of(ask.request.upstream_path())),
             user_agent: USER_AGENT,
         };
         self.exchanges
-            .insert(id, Exchange::Forwarded(ask, upstream));
+            .insert(id, Exchange::Forwarded(ask, upstream, via));
         Step::Forward(forward)
     }
 
-    /// Waits on the flight of `key`, which starts if there is none.
+    /// Waits on the flight that brings the object, or finds out who has it. It starts if there is none.
     fn wait(
         &mut self,
         id: StreamId,
-        state: fn(Ask) -> Exchange,
         mut ask: Ask,
-        request: Rc<Request>,
-        key: Key,
         traceparent: Option<Rc<str>>,
+        now: Timestamp,
     ) -> Step {
-        if let Some(airborne) = self.flights.get_mut(&key) {
+        if self.airspace.join(&ask.key, id) {
             ask.collapsed = true;
-            airborne.waiting.push(id);
-            self.exchanges.insert(id, state(ask));
+            self.exchanges.insert(id, Exchange::Waiting(ask));
             self.count(|counters| &mut counters.coalesced_total);
             return Step::Wait;
         }
-        if self.outbox.len() >= MAX_QUEUED {
+        if let Some(reply) = self.delayed(&ask, now) {
+            return Step::Reply(reply);
+        }
+        if self.airspace.is_full() {
             self.count(|counters| &mut counters.overloads_total);
             return Step::Reply(reply::overload(&ask.request_id));
         }
-        let (source, request_id) = (ask.source.clone(), ask.request_id.clone());
         let want = Want {
-            request,
-            key,
-            source,
-            request_id,
+            request: ask.request.clone(),
+            goal: if ask.request.endpoint() == Endpoint::Zip {
+                Goal::Locate
+            } else {
+                Goal::Fetch
+            },
+            key: ask.key.clone(),
+            source: ask.source.clone(),
+            request_id: ask.request_id.clone(),
             traceparent,
         };
-        self.exchanges.insert(id, state(ask));
-        let call = self.next_call_id();
-        let next = Flight::start(want, call);
-        self.proceed(next, vec![id]);
+        self.exchanges.insert(id, Exchange::Waiting(ask));
+        let arrival = self.with_ground(now, |airspace, ground| airspace.start(want, id, ground));
+        self.land(arrival, now);
         Step::Wait
     }
 
-    fn proceed(&mut self, next: Next, waiting: Vec<StreamId>) {
-        match next {
-            Next::Fly(flight, callout) => {
-                let key = flight.key().clone();
-                if let Some(callout) = callout {
-                    self.calls.insert(callout.id, key.clone());
-                    self.outbox.push_back(callout);
-                }
-                self.flights.insert(key, Airborne { flight, waiting });
-            }
-            Next::Land(want, landing) => self.land(&want, landing, waiting),
+    /// The answer for an object that its upstream wants to be asked for later.
+    fn delayed(&mut self, ask: &Ask, now: Timestamp) -> Option<Reply> {
+        let mut space = self.space.borrow_mut();
+        let delay = space.delays.get(&ask.key)?;
+        if delay.until <= now {
+            space.delays.pop(&ask.key);
+            return None;
         }
+        // Rounded up: who comes back then is not told to wait again.
+        let seconds = delay.until.seconds_since(now).saturating_add(1);
+        let mut failure = (*delay.failure).clone();
+        failure.retry_after = Some(seconds.to_string().into());
+        Some(reply::failure(&failure, &ask.request_id))
     }
 
-    fn land(&mut self, want: &Want, landing: Landing, waiting: Vec<StreamId>) {
+    fn land(&mut self, arrival: Option<Arrival>, now: Timestamp) {
+        let Some(Arrival {
+            want,
+            landing,
+            waiting,
+        }) = arrival
+        else {
+            return;
+        };
         let mut stored = false;
         match &landing {
             Landing::Answered { entry, storable } => {
-                self.remember_location(want, entry.head().status == 200, entry.upstream(), false);
+                if entry.head().status == 200 {
+                    self.remember_location(&want, entry.upstream(), false);
+                }
                 stored = *storable && self.keep(want.key.clone(), entry.clone());
             }
-            Landing::Oversized(upstream) => {
-                self.remember_location(want, true, &upstream.name, true)
+            Landing::Located(upstream, location) => {
+                self.remember_location(&want, &upstream.name, false);
+                if location.is_some() {
+                    self.space
+                        .borrow_mut()
+                        .redirecting
+                        .put(upstream.name.clone(), ());
+                }
             }
-            Landing::Failed(_) | Landing::Unstorable => {
-                self.count(|counters| &mut counters.flight_failures_total)
+            Landing::Oversized(upstream) => self.remember_location(&want, &upstream.name, true),
+            Landing::Failed(failure) => {
+                self.count(|counters| &mut counters.flight_failures_total);
+                if let Some(wait) = failure.wait() {
+                    let delay = Delay {
+                        until: now.after(wait),
+                        failure: failure.clone(),
+                    };
+                    self.space.borrow_mut().delays.put(want.key.clone(), delay);
+                }
             }
+            Landing::Unstorable => self.count(|counters| &mut counters.flight_failures_total),
         }
         let touchdown = Rc::new(Touchdown { landing, stored });
         self.landed
@@ -500,10 +470,12 @@ impl Gateway {
     }
 
     /// Remembers where a version lives, so that its archive is asked of the same upstream.
-    fn remember_location(&mut self, want: &Want, found: bool, upstream: &str, oversized_mod: bool) {
-        let is_version = matches!(want.request.endpoint(), Endpoint::Info | Endpoint::Mod);
-        let worth_it = want.source.chain.len() > 1 || oversized_mod;
-        if !found || !is_version || !worth_it {
+    fn remember_location(&mut self, want: &Want, upstream: &str, oversized_mod: bool) {
+        let is_version = matches!(
+            want.request.endpoint(),
+            Endpoint::Info | Endpoint::Mod | Endpoint::Zip
+        );
+        if !is_version || (want.source.only().is_some() && !oversized_mod) {
             return;
         }
         let mut space = self.space.borrow_mut();
@@ -522,12 +494,28 @@ impl Gateway {
         );
     }
 
-    fn location(&self, canonical: &str) -> Option<Location> {
-        self.space
-            .borrow_mut()
-            .locations
-            .get(version_of(canonical))
-            .cloned()
+    /// What the head of a forwarded answer says of the upstream.
+    fn learn(&self, exchange: &Exchange, answer: &ForwardedHead, now: Timestamp) {
+        let Exchange::Forwarded(ask, upstream, via) = exchange else {
+            return;
+        };
+        let mut space = self.space.borrow_mut();
+        // Where a redirect led says nothing of the upstream.
+        if !matches!(via, Via::Redirect) {
+            let sign = answer
+                .made_by
+                .sign()
+                .unwrap_or_else(|| Sign::of_status(answer.status));
+            let module = ask.request.module().unwrap_or_default();
+            space.health.note(upstream, &module, sign, now);
+        }
+        if matches!(answer.status, 404 | 410) {
+            // It does not have what it seemed to have: the next request finds out anew.
+            space.locations.pop(version_of(ask.request.canonical()));
+        }
+        if matches!(answer.status, 301..=303 | 307 | 308) {
+            space.redirecting.put(upstream.name.clone(), ());
+        }
     }
 
     /// Puts an entry into memory, unless it is too large; tells whether it did.
@@ -543,9 +531,18 @@ impl Gateway {
         kept
     }
 
-    fn next_call_id(&mut self) -> CalloutId {
-        self.last_call = self.last_call.wrapping_add(1);
-        CalloutId(self.last_call)
+    fn with_ground<T>(
+        &mut self,
+        now: Timestamp,
+        act: impl FnOnce(&mut Airspace, Ground<'_>) -> T,
+    ) -> T {
+        let mut space = self.space.borrow_mut();
+        let ground = Ground {
+            now,
+            health: &mut space.health,
+            redirects: &self.redirects,
+        };
+        act(&mut self.airspace, ground)
     }
 
     fn count(&self, counter: impl FnOnce(&mut Counters) -> &mut u64) {
@@ -553,12 +550,15 @@ impl Gateway {
     }
 }
 
-/// The pages that a host or an orchestrator asks.
-fn probe(path: &[u8]) -> Option<Reply> {
-    match path.split(|byte| *byte == b'?').next()? {
-        b"/-/healthz" => Some(reply::probe("ok\n")),
-        b"/-/readyz" => Some(reply::probe("ready\n")),
-        _ => None,
+const fn settings<'a>(
+    redirects: &'a Redirects,
+    serve: &'a Serve,
+    max_object: usize,
+) -> Settings<'a> {
+    Settings {
+        max_object,
+        serve,
+        redirects,
     }
 }
 
@@ -571,15 +571,6 @@ fn is_invalidated(rules: &[Invalidation], entry: &Entry, request: &Request) -> b
     rules
         .iter()
         .any(|rule| entry.head().stored_at.as_millis() < rule.before && matches(rule))
-}
-
-/// The request for the `.info` of an archive.
-fn info_of(request: &Request) -> Option<Request> {
-    if request.endpoint() != Endpoint::Zip {
-        return None;
-    }
-    let path = [version_of(request.canonical()), ".info"].concat();
-    Request::parse(path.as_bytes()).ok()
 }
 
 /// A canonical path without its ending: what `.info`, `.mod` and `.zip` of one version have in common.
@@ -595,6 +586,3 @@ fn traceparent(value: Option<&[u8]>) -> Option<Rc<str>> {
     let fits = (55..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.into())
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,7 +20,9 @@ mod flight;
 mod gateway;
 pub mod goproxy;
 mod head;
+mod health;
 mod metrics;
+mod redirect;
 mod reply;
 mod store;
 #[cfg(test)]
@@ -30,7 +32,7 @@ mod time;
 mod upstream;
 mod verdict;
 
-pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome};
+pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
 pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
 pub use gateway::{Forward, Gateway, Step, StreamId};
 pub use head::RequestHead;

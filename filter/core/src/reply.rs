@@ -11,6 +11,8 @@ use crate::verdict::{Failure, Fault, Missing};
 
 /// The name under which this cache signs `Cache-Status` (RFC 9211).
 const CACHE: &str = "goproxy-wasm";
+/// The query of a path by which the gateway sends a client back to itself, now that it knows of a redirect.
+pub(crate) const FOLLOW: &str = "follow";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The header fields of an answer: names in lower case, without pseudo headers and without `content-length`.
@@ -176,13 +178,13 @@ pub(crate) fn forwarded(
 }
 
 /// An archive's redirect. Its target may expire, so nobody keeps it.
-pub(crate) fn redirect(status: u16, location: String) -> Reply {
+pub(crate) fn redirect(location: String) -> Reply {
     let fields = vec![
         ("location", location.into()),
         ("cache-control", "no-store".into()),
     ];
     Reply {
-        status,
+        status: 302,
         fields,
         body: Body::Empty,
     }
@@ -199,6 +201,7 @@ pub(crate) const fn status_of(fault: Fault) -> u16 {
         | Fault::Status(_)
         | Fault::InvalidBody
         | Fault::UnknownTarget
+        | Fault::Aside
         | Fault::Reset
         | Fault::Unreachable => 502,
     }

@@ -10,11 +10,20 @@ use std::rc::{Rc, Weak};
 
 use lru::LruCache;
 
-use crate::cache::MemoryCache;
+use crate::cache::{Key, MemoryCache};
+use crate::health::Health;
 use crate::metrics::Counters;
+use crate::time::Timestamp;
+use crate::verdict::Failure;
 
 /// Of how many versions a namespace remembers where they live.
 const LOCATIONS: NonZeroUsize = match NonZeroUsize::new(8192) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// Of how many upstreams it remembers that they redirect, and of how many objects that they must wait.
+const FEW: NonZeroUsize = match NonZeroUsize::new(1024) {
     Some(number) => number,
     None => NonZeroUsize::MIN,
 };
@@ -43,9 +52,20 @@ impl Store {
 pub(crate) struct Namespace {
     pub(crate) memory: MemoryCache,
     pub(crate) locations: LruCache<Box<str>, Location>,
+    /// Upstreams that answered an archive with a redirect: they are asked by HEAD first.
+    pub(crate) redirecting: LruCache<Rc<str>, ()>,
+    /// Objects that their upstream wants to be asked for later.
+    pub(crate) delays: LruCache<Key, Delay>,
+    pub(crate) health: Health,
     pub(crate) counters: Counters,
     /// The counts that the host was told.
     pub(crate) told: Counters,
+}
+
+/// Until when an object is not asked for, and what is said instead.
+pub(crate) struct Delay {
+    pub(crate) until: Timestamp,
+    pub(crate) failure: Rc<Failure>,
 }
 
 /// Where a version was found.
@@ -62,6 +82,9 @@ impl Namespace {
         Self {
             memory: MemoryCache::new(budget),
             locations: LruCache::new(LOCATIONS),
+            redirecting: LruCache::new(FEW),
+            delays: LruCache::new(FEW),
+            health: Health::default(),
             counters: Counters::default(),
             told: Counters::default(),
         }

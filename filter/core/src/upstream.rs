@@ -13,8 +13,12 @@ pub(crate) struct Upstream {
     pub(crate) target: Rc<str>,
     pub(crate) authority: Rc<str>,
     /// Base path without a trailing slash.
-    path: Box<str>,
+    pub(crate) path: Box<str>,
     pub(crate) timeout: Duration,
+    /// So many failures in a row, of different modules, put it aside; 0: never.
+    pub(crate) max_fails: u32,
+    /// For this long.
+    pub(crate) fail_timeout: Duration,
 }
 
 impl Upstream {
@@ -25,18 +29,48 @@ impl Upstream {
             authority: (*config.authority).into(),
             path: (*config.path).into(),
             timeout: config.timeout,
+            max_fails: config.max_fails,
+            fail_timeout: config.fail_timeout,
+        }
+    }
+
+    /// An upstream for tests.
+    #[cfg(test)]
+    pub(crate) fn example(name: &str, max_fails: u32) -> Self {
+        Self {
+            name: name.into(),
+            target: name.into(),
+            authority: format!("{name}.example").into(),
+            path: "".into(),
+            timeout: Duration::from_secs(1),
+            max_fails,
+            fail_timeout: Duration::from_secs(8),
+        }
+    }
+
+    /// The same upstream where it redirects to.
+    pub(crate) fn at(&self, target: Rc<str>, authority: Rc<str>) -> Self {
+        let (name, path) = (self.name.clone(), Box::default());
+        let Self {
+            timeout,
+            max_fails,
+            fail_timeout,
+            ..
+        } = *self;
+        Self {
+            name,
+            target,
+            authority,
+            path,
+            timeout,
+            max_fails,
+            fail_timeout,
         }
     }
 
     /// The path to ask this upstream for an object.
     pub(crate) fn path_of(&self, object: &str) -> String {
         [&self.path, object].concat()
-    }
-
-    /// The object that a path names at this upstream; `None` if the path is not below its base path.
-    pub(crate) fn object_at<'a>(&self, path: &'a str) -> Option<&'a str> {
-        path.strip_prefix(&*self.path)
-            .filter(|object| object.starts_with('/') && !object.starts_with("//"))
     }
 }
 

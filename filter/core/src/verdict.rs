@@ -1,6 +1,7 @@
 //! What an upstream's answer means: there, not there, or a failure.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::callout::CalloutOutcome;
 use crate::text::ErrorType;
@@ -42,6 +43,8 @@ pub(crate) enum Fault {
     InvalidBody,
     /// The host knows no such target.
     UnknownTarget,
+    /// Not asked: it failed lately.
+    Aside,
     /// The answer broke off.
     Reset,
     /// No answer at all.
@@ -83,7 +86,7 @@ impl Fault {
             }
             Self::Status(_) => ErrorType::Upstream5xx,
             Self::InvalidBody => ErrorType::InvalidBody,
-            Self::Unreachable | Self::UnknownTarget => ErrorType::Connection,
+            Self::Aside | Self::Unreachable | Self::UnknownTarget => ErrorType::Connection,
             Self::Reset => ErrorType::Truncated,
             Self::Timeout => ErrorType::Timeout,
         }
@@ -110,6 +113,9 @@ impl Fault {
             Self::UnknownTarget => {
                 "the gateway's host has no such target: a mistake in its configuration".to_owned()
             }
+            Self::Aside => {
+                "the upstream failed again and again, and is not asked for some seconds".to_owned()
+            }
             Self::Reset => "the upstream's answer broke off".to_owned(),
             Self::Unreachable => "the upstream cannot be reached".to_owned(),
             Self::Timeout => "the upstream did not answer in time".to_owned(),
@@ -120,7 +126,10 @@ impl Fault {
 /// Whether a callout with this outcome is sent once more: refused, reset, 502 to 504; never after a timeout.
 pub(crate) const fn is_worth_a_retry(outcome: &CalloutOutcome) -> bool {
     match outcome {
-        CalloutOutcome::Answer(answer) => matches!(answer.status, 502..=504),
+        // Who says when to come back is not asked before.
+        CalloutOutcome::Answer(answer) => {
+            matches!(answer.status, 502..=504) && answer.head.retry_after.is_none()
+        }
         CalloutOutcome::Unreachable | CalloutOutcome::Reset => true,
         CalloutOutcome::Timeout | CalloutOutcome::UnknownTarget => false,
     }
@@ -149,6 +158,13 @@ impl Failure {
             words,
             retry_after: None,
         }
+    }
+
+    /// How long the upstream wants to be left alone with this object: `Retry-After` in seconds, at most five minutes.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        const MOST: u64 = 300;
+        let seconds: u64 = self.retry_after.as_deref()?.parse().ok()?;
+        (seconds > 0).then(|| Duration::from_secs(seconds.min(MOST)))
     }
 
     pub(crate) fn worst(first: Option<Self>, second: Self) -> Self {

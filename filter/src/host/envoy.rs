@@ -53,7 +53,7 @@ pub(crate) fn disarm(client: &[(&[u8], &[u8])]) -> Result<(), HostError> {
 /// Sends a callout for the root context that is active, and gives the token that its answer will carry.
 pub(crate) fn dispatch(callout: &Callout) -> Result<u32, CalloutOutcome> {
     let mut fields = vec![
-        (":method", "GET"),
+        (":method", callout.method.as_str()),
         (":path", callout.path.as_str()),
         (":authority", &*callout.authority),
     ];

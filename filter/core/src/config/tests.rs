@@ -34,6 +34,8 @@ fn what_is_written_is_what_is_configured() {
         authority: "artifacts.corp.example:8443".into(),
         path: "/artifactory/api/go/go".into(),
         timeout: Duration::from_secs(90),
+        max_fails: 3,
+        fail_timeout: Duration::from_secs(8),
     };
     assert_eq!(config.upstreams[1], mirror);
     let chain = [

@@ -3,14 +3,18 @@
 mod archives;
 mod chains;
 mod flights;
+mod health;
+mod redirects;
 mod requests;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::airspace::{MAX_CALLOUTS, MAX_QUEUED};
 use super::*;
-use crate::callout::{Answer, AnswerBody, AnswerHead};
+use crate::callout::{Answer, AnswerBody, AnswerHead, Method};
+use crate::exchange::MadeBy;
 use crate::reply::Body;
 
 const ONE: &str = r#"{
@@ -185,5 +189,73 @@ fn ok(body: &str) -> Seen {
     Seen {
         status: 200,
         body: body.to_owned(),
+    }
+}
+
+/// Forwarded requests.
+impl Rig {
+    fn forwarded(&mut self, path: &str) -> StreamId {
+        let (id, step) = self.ask(path);
+        assert!(matches!(step, Step::Forward(_)), "{path}: {step:?}");
+        id
+    }
+
+    fn head(&mut self, id: StreamId, status: u16, fields: &[(&str, &str)]) -> HeadStep {
+        self.head_by(id, status, fields, MadeBy::Upstream)
+    }
+
+    fn head_by(
+        &mut self,
+        id: StreamId,
+        status: u16,
+        fields: &[(&str, &str)],
+        made_by: MadeBy,
+    ) -> HeadStep {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let head = AnswerHead::read(fields);
+        self.gateway.on_forwarded_head(
+            id,
+            ForwardedHead {
+                status,
+                head,
+                end_of_stream: false,
+                made_by,
+            },
+            self.now,
+        )
+    }
+
+    fn piece(&mut self, id: StreamId, bytes: &[u8], end_of_stream: bool) -> BodyStep {
+        let wanted = self.gateway.wants_of_body(id).min(bytes.len());
+        let piece = Piece {
+            bytes: &bytes[..wanted],
+            size: bytes.len(),
+            end_of_stream,
+        };
+        self.gateway.on_forwarded_body(id, piece, self.now)
+    }
+
+    /// Streams a whole archive in two pieces.
+    fn stream(&mut self, path: &str, fields: &[(&str, &str)], body: &[u8]) -> BodyStep {
+        let id = self.forwarded(path);
+        assert!(
+            matches!(
+                self.head(id, 200, fields),
+                HeadStep::Send { status: 200, .. }
+            ),
+            "{fields:?}"
+        );
+        let (first, rest) = body.split_at(1);
+        assert_eq!(self.piece(id, first, false), BodyStep::Pass);
+        self.piece(id, rest, true)
+    }
+}
+
+fn replaced(step: HeadStep) -> Seen {
+    match step {
+        HeadStep::Replace(reply) => seen(&reply),
+        other => panic!("{other:?}"),
     }
 }

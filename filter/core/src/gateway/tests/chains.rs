@@ -105,12 +105,21 @@ fn retries_are_counted_for_each_upstream_anew() {
     assert_eq!(rig.seen(), ok("v1.0.0\n"));
 }
 
+/// Who is asked for an archive now, without a probe.
+fn goes_to(rig: &mut Rig) -> String {
+    match rig.ask(ZIP).1 {
+        Step::Forward(forward) => forward.target.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn an_archive_goes_where_its_info_is_found() {
+fn an_archive_is_found_by_head_and_remembered() {
     let mut rig = Rig::new(CHAIN);
     let id = rig.wait(ZIP);
-    assert!(rig.answer(404, "x").path.ends_with("/@v/v1.0.0.info"));
-    rig.answer(200, r#"{"Version":"v1.0.0"}"#);
+    let probe = rig.answer(404, "");
+    assert_eq!((probe.method, probe.path.as_str()), (Method::Head, ZIP));
+    rig.answer(200, "");
     let steps = rig.steps();
     let [(to, Step::Forward(forward))] = steps.as_slice() else {
         panic!("{steps:?}")
@@ -120,36 +129,79 @@ fn an_archive_goes_where_its_info_is_found() {
         (id, "b", ZIP)
     );
     assert!(rig.gateway.watches(id));
-    // Now it is known, by the cached `.info` and after it is gone.
-    assert!(matches!(rig.ask(ZIP).1, Step::Forward(forward) if &*forward.target == "b"));
-    rig.pass(Duration::from_secs(400 * 86_400));
-    assert!(matches!(rig.ask(ZIP).1, Step::Forward(forward) if &*forward.target == "b"));
+    assert_eq!(goes_to(&mut rig), "b");
+    rig.no_callout();
 }
 
 #[test]
-fn an_archive_whose_mod_was_found_goes_there_too() {
-    let mut rig = Rig::new(CHAIN);
-    run(
-        &mut rig,
-        MOD,
-        &[(404, "x"), (200, "module example.com/a\n")],
-    );
-    assert!(matches!(rig.ask(ZIP).1, Step::Forward(forward) if &*forward.target == "b"));
+fn where_head_is_refused_the_info_tells() {
+    for refusal in [405, 501, 400] {
+        let mut rig = Rig::new(CHAIN);
+        rig.wait(ZIP);
+        rig.answer(404, "");
+        rig.answer(refusal, "");
+        let info = rig.answer(200, r#"{"Version":"v1.0.0"}"#);
+        assert_eq!(
+            (info.method, info.path.as_str(), &*info.target),
+            (Method::Get, INFO, "b")
+        );
+        assert_eq!(rig.steps().len(), 1);
+        assert_eq!(goes_to(&mut rig), "b", "{refusal}");
+    }
 }
 
 #[test]
-fn an_archive_that_no_upstream_knows_is_what_its_info_is() {
+fn where_info_or_mod_was_found_the_archive_is() {
+    for (path, body) in [
+        (INFO, r#"{"Version":"v1.0.0"}"#),
+        (MOD, "module example.com/a\n"),
+    ] {
+        let mut rig = Rig::new(CHAIN);
+        run(&mut rig, path, &[(404, "x"), (200, body)]);
+        assert_eq!(goes_to(&mut rig), "b", "{path}");
+    }
+}
+
+#[test]
+fn an_upstream_that_does_not_have_what_it_seemed_to_have_is_asked_no_more() {
     let mut rig = Rig::new(CHAIN);
-    let (_, seen) = run(
-        &mut rig,
-        ZIP,
-        &[(404, "x"), (404, "y"), (404, "no such version")],
-    );
+    run(&mut rig, INFO, &[(200, r#"{"Version":"v1.0.0"}"#)]);
+    let id = rig.forwarded(ZIP);
+    rig.head(id, 404, &[]);
+    rig.piece(id, b"not here", true);
+    rig.wait(ZIP);
+    rig.answer(404, "");
+    rig.answer(200, "");
+    assert_eq!(rig.steps().len(), 1);
+    assert_eq!(goes_to(&mut rig), "b");
+}
+
+#[test]
+fn an_archive_that_no_upstream_has_is_404_and_remembered() {
+    let mut rig = Rig::new(CHAIN);
+    let (_, seen) = run(&mut rig, ZIP, &[(404, "x"), (410, "y"), (404, "")]);
     assert_eq!(seen.status, 404);
-    assert!(seen.body.starts_with("no such version\n"), "{}", seen.body);
     assert_eq!(rig.reply(ZIP).status, 404);
     assert_eq!(
-        run(&mut Rig::new(CHAIN), ZIP, &[(500, "oops")]).1.status,
-        502
+        run(&mut Rig::new(CHAIN), ZIP, &[(500, "")]).1.status,
+        502,
+        "mixed answers"
+    );
+}
+
+#[test]
+fn many_clients_of_one_archive_cost_one_probe() {
+    let mut rig = Rig::new(CHAIN);
+    for _ in 0..50 {
+        rig.wait(ZIP);
+    }
+    rig.answer(200, "");
+    rig.no_callout();
+    let steps = rig.steps();
+    assert!(
+        steps.len() == 50
+            && steps
+                .iter()
+                .all(|(_, step)| matches!(step, Step::Forward(_)))
     );
 }

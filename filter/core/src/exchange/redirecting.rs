@@ -1,0 +1,100 @@
+//! An archive whose upstream redirects: to a target that is listed the gateway goes itself, to any other the client.
+
+use std::rc::Rc;
+
+use super::{Ask, ForwardedHead, Landed, Settings, Via};
+use crate::config::Unlisted;
+use crate::redirect::{Leads, follow};
+use crate::reply::{self, FOLLOW, Reply};
+use crate::upstream::Upstream;
+use crate::verdict::{Failure, Fault};
+
+/// A probe found the archive behind a redirect.
+pub(super) fn located(
+    ask: Ask,
+    upstream: &Rc<Upstream>,
+    location: &Rc<str>,
+    settings: Settings<'_>,
+) -> Landed {
+    match follow(location, upstream, settings.redirects) {
+        Leads::Known {
+            target,
+            authority,
+            path,
+        } => {
+            let upstream = Rc::new(upstream.at(target, authority));
+            Landed::Forward {
+                ask: Box::new(ask),
+                upstream,
+                path: Some(path),
+                via: Via::Redirect,
+            }
+        }
+        Leads::Unlisted(host) => Landed::Reply(unlisted(&ask, upstream, &host, location, settings)),
+        Leads::Nowhere => Landed::Reply(nowhere(&ask, upstream)),
+    }
+}
+
+/// A forwarded request was answered with a redirect.
+pub(super) fn redirected(
+    ask: &Ask,
+    upstream: &Rc<Upstream>,
+    via: Via,
+    answer: &ForwardedHead,
+    settings: Settings<'_>,
+) -> Reply {
+    let Some(location) = &answer.head.location else {
+        return nowhere(ask, upstream);
+    };
+    match follow(location, upstream, settings.redirects) {
+        // The host cannot send the request elsewhere any more. The client comes again, and then its way is known.
+        Leads::Known { .. } if via == Via::Choice => {
+            let path = [
+                settings.serve.base_path(),
+                ask.request.canonical(),
+                "?",
+                FOLLOW,
+            ]
+            .concat();
+            reply::redirect(path)
+        }
+        Leads::Known { .. } => failure(
+            ask,
+            upstream,
+            "the upstream redirects more often than an archive's redirect is followed".to_owned(),
+        ),
+        Leads::Unlisted(host) => unlisted(ask, upstream, &host, location, settings),
+        Leads::Nowhere => nowhere(ask, upstream),
+    }
+}
+
+fn unlisted(
+    ask: &Ask,
+    upstream: &Upstream,
+    host: &str,
+    location: &str,
+    settings: Settings<'_>,
+) -> Reply {
+    match settings.redirects.unlisted {
+        // A reference without a scheme would be one to the gateway.
+        Unlisted::Pass if !location.starts_with('/') => reply::redirect(location.to_owned()),
+        Unlisted::Pass | Unlisted::Refuse => failure(
+            ask,
+            upstream,
+            format!("the upstream redirects to {host}, which is not listed"),
+        ),
+    }
+}
+
+fn nowhere(ask: &Ask, upstream: &Upstream) -> Reply {
+    failure(
+        ask,
+        upstream,
+        "the upstream redirects to what is no address of an archive".to_owned(),
+    )
+}
+
+fn failure(ask: &Ask, upstream: &Upstream, words: String) -> Reply {
+    let failure = Failure::new(Fault::Status(302), &upstream.name, words);
+    reply::failure(&failure, &ask.request_id)
+}
