@@ -1,15 +1,16 @@
 //! The files under `envoy/`: valid as they stand, and doing what their comments say.
 
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use goproxy_integration::children;
 use goproxy_integration::gateway::{Gateway, GatewayError, Ready};
-use goproxy_integration::go::GoHome;
 use goproxy_integration::http;
 use goproxy_integration::origin::Origin;
 use goproxy_integration::places;
-use goproxy_integration::running::{ReconfigureError, Running};
-use goproxy_integration::settings::Tls;
+use goproxy_integration::running::ReconfigureError;
 use serde_json::{Value, json};
 
 fn gateway(origin: &Origin) -> Gateway {
@@ -23,52 +24,6 @@ fn configuration(origin: &Origin, target: &str) -> Value {
         "upstreams": [{"name": "up", "target": target, "authority": origin.addr().to_string()}],
         "routes": [{"modules": ["*"], "chain": ["up"]}],
     })
-}
-
-/// A CA for one test, and what it signed.
-struct Authority {
-    folder: tempfile::TempDir,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut parameters = rcgen::CertificateParams::default();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        // Not the name that rcgen gives to all: BoringSSL would take what it signs for self-signed.
-        parameters
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "test CA");
-        let certificate = parameters.self_signed(&key).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
-        Self {
-            folder,
-            issuer: rcgen::Issuer::new(parameters, key),
-        }
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// The files of a certificate for this name or address, and of its key.
-    fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .signed_by(&key, &self.issuer)
-            .unwrap();
-        let file = |what: &str| {
-            self.folder
-                .path()
-                .join(format!("{}-{what}.pem", name.replace(':', "_")))
-        };
-        std::fs::write(file("cert"), certificate.pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
-        (file("cert"), file("key"))
-    }
 }
 
 /// The names of the headers that the origin got with the last request, without Host.
@@ -98,6 +53,83 @@ fn the_shipped_bootstrap_is_valid_as_it_stands() {
         !said.contains("[warning]") && !said.contains("eprecated"),
         "{said}"
     );
+}
+
+#[test]
+fn the_shipped_files_serve_from_the_root_with_nothing_replaced_but_ports_and_hosts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = std::fs::read_to_string(places::envoy_file("envoy.yaml").unwrap()).unwrap();
+    for (shipped, here) in [
+        ("port_value: 8080", "port_value: 0"),
+        ("port_value: 9901", "port_value: 0"),
+        ("address: proxy.golang.org", "address: 127.0.0.1"),
+        ("address: sum.golang.org", "address: 127.0.0.1"),
+    ] {
+        assert!(text.contains(shipped), "{shipped}");
+        text = text.replace(shipped, here);
+    }
+    if TcpListener::bind("[::1]:0").is_err() {
+        let from = text.find("    additional_addresses:").unwrap();
+        let to = from + text[from..].find("    # What Envoy buffers").unwrap();
+        text.replace_range(from..to, "");
+    }
+    let (bootstrap, admin, log) = (
+        folder.path().join("e.yaml"),
+        folder.path().join("admin"),
+        folder.path().join("log"),
+    );
+    std::fs::write(&bootstrap, text).unwrap();
+    let mut command = Command::new(places::envoy().unwrap());
+    command
+        .arg("-c")
+        .arg(&bootstrap)
+        .arg("--admin-address-path")
+        .arg(&admin)
+        .current_dir(places::root());
+    command
+        .args(["--disable-hot-restart", "--concurrency", "1"])
+        .stderr(std::fs::File::create(&log).unwrap());
+    let envoy = children::start("envoy", command).unwrap();
+    let mut serving = Vec::new();
+    let until = Instant::now() + Duration::from_secs(20);
+    while serving.is_empty() && Instant::now() < until {
+        let _ = envoy.wait_at_most(Duration::from_millis(20));
+        serving = listening(&admin).unwrap_or_default();
+        serving.retain(|address| {
+            http::get(*address, "/-/readyz").is_ok_and(|answer| answer.status == 200)
+        });
+    }
+    let log = std::fs::read_to_string(&log).unwrap();
+    let expected = if TcpListener::bind("[::1]:0").is_err() {
+        1
+    } else {
+        2
+    };
+    assert_eq!(serving.len(), expected, "{serving:?}\n{log}");
+    assert!(!log.contains("[warning]"), "{log}");
+}
+
+/// All addresses of all listeners, by Envoy's admin pages.
+fn listening(admin: &Path) -> Option<Vec<SocketAddr>> {
+    let admin = std::fs::read_to_string(admin).ok()?.trim().parse().ok()?;
+    let page: Value =
+        serde_json::from_slice(&http::get(admin, "/listeners?format=json").ok()?.body).ok()?;
+    let listener = page["listener_statuses"].get(0)?;
+    let more = listener["additional_local_addresses"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let addresses = std::iter::once(listener["local_address"].clone()).chain(more);
+    addresses
+        .map(|address| {
+            let socket = &address["socket_address"];
+            let ip: IpAddr = socket["address"].as_str()?.parse().ok()?;
+            Some(SocketAddr::new(
+                ip,
+                socket["port_value"].as_u64()?.try_into().ok()?,
+            ))
+        })
+        .collect()
 }
 
 #[test]
@@ -308,132 +340,9 @@ fn a_second_listener_has_a_configuration_of_its_own() {
     );
 }
 
-/// `go` fetches a module through the gateway, trusting this CA and no other.
-fn go_download(running: &Running, origin: &Origin, ca: &Path) -> (bool, String) {
-    let home = GoHome::new()
-        .unwrap()
-        .proxy(running.url())
-        .sumdb(origin.sumdb_key());
-    let output = home
-        .go(["mod", "download", "-json", "example.com/a@v1.0.0"])
-        .env("SSL_CERT_FILE", ca)
-        .run()
-        .unwrap();
-    (
-        output.status.success(),
-        format!("{}{}", output.stdout, output.stderr),
-    )
-}
-
-#[test]
-fn the_listener_speaks_tls_and_http2_with_the_real_go() {
-    let authority = Authority::new();
-    let (certificate, key) = authority.sign("127.0.0.1");
-    let origin = Origin::start(&[]).unwrap();
-    let running = gateway(&origin)
-        .tls(Tls {
-            certificate,
-            key,
-            client_ca: None,
-        })
-        .start()
-        .unwrap();
-    assert!(running.url().starts_with("https://"));
-    let (ok, said) = go_download(&running, &origin, &authority.ca());
-    assert!(ok, "{said}");
-    assert!(
-        running
-            .stat("http.goproxy.downstream_cx_http2_total")
-            .unwrap()
-            > Some(0)
-    );
-    let (ok, said) = go_download(&running, &origin, &Authority::new().ca());
-    assert!(!ok && said.contains("certificate"), "{said}");
-}
-
-#[test]
-fn with_a_client_ca_nobody_comes_in_without_a_certificate() {
-    let authority = Authority::new();
-    let (certificate, key) = authority.sign("127.0.0.1");
-    let origin = Origin::start(&[]).unwrap();
-    let running = gateway(&origin)
-        .tls(Tls {
-            certificate,
-            key,
-            client_ca: Some(authority.ca()),
-        })
-        .start()
-        .unwrap();
-    let (ok, said) = go_download(&running, &origin, &authority.ca());
-    assert!(!ok && said.contains("certificate required"), "{said}");
-}
-
-#[test]
-fn an_https_upstream_is_verified() {
-    let authority = Authority::new();
-    let (certificate, key) = authority.sign("127.0.0.1");
-    let flags = [
-        "-tls-cert",
-        certificate.to_str().unwrap(),
-        "-tls-key",
-        key.to_str().unwrap(),
-    ];
-    let origin = Origin::start(&flags).unwrap();
-    let url = format!("https://{}", origin.tls_addr().unwrap());
-    let path = "/example.com/a/@v/v1.0.0.zip";
-    let running = Gateway::builder()
-        .upstream(&url)
-        .upstream_ca(&authority.ca())
-        .start()
-        .unwrap();
-    let answer = running.get(path).unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(
-        running
-            .stats("goproxy_up0.ssl.versions.TLSv1.3")
-            .unwrap()
-            .values()
-            .any(|count| *count > 0)
-    );
-    assert_eq!(
-        origin.seen().unwrap().last().unwrap().all["proto"],
-        "HTTP/2.0"
-    );
-
-    origin.forget().unwrap();
-    let stranger = Authority::new();
-    // Another CA; and the right one, but for another name.
-    let other_name = format!("https://localhost:{}", origin.tls_addr().unwrap().port());
-    for (url, ca) in [(url, stranger.ca()), (other_name, authority.ca())] {
-        let running = Gateway::builder()
-            .upstream(&url)
-            .upstream_ca(&ca)
-            .start()
-            .unwrap();
-        for path in [path, "/example.com/a/@v/v1.0.0.mod"] {
-            let answer = running.get(path).unwrap();
-            assert!(
-                (500..600).contains(&answer.status),
-                "{url}{path}: {}",
-                answer.status
-            );
-        }
-        assert!(
-            running
-                .stats("ssl.fail_verify")
-                .unwrap()
-                .values()
-                .sum::<u64>()
-                > 0,
-            "{url}"
-        );
-    }
-    assert!(origin.seen().unwrap().is_empty());
-}
-
 #[test]
 fn ipv6_is_spoken_on_both_sides() {
-    if std::net::TcpListener::bind("[::1]:0").is_err() {
+    if TcpListener::bind("[::1]:0").is_err() {
         eprintln!("skipped: this machine has no ::1");
         return;
     }
