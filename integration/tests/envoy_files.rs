@@ -341,6 +341,35 @@ fn a_second_listener_has_a_configuration_of_its_own() {
 }
 
 #[test]
+fn with_the_readiness_filter_a_probe_fails_while_the_gateway_drains_and_nothing_else_does() {
+    let origin = Origin::start(&[]).unwrap();
+    let running = gateway(&origin)
+        .edit(|bootstrap| {
+            let fragment =
+                std::fs::read_to_string(places::envoy_file("readiness-filter.yaml")?).unwrap();
+            let filters = bootstrap.connection_manager(0)?["http_filters"].as_sequence_mut();
+            filters
+                .unwrap()
+                .insert(0, serde_yaml_ng::from_str(&fragment).unwrap());
+            Ok(())
+        })
+        .start()
+        .unwrap();
+    assert_eq!(
+        http::send("POST", running.admin(), "/healthcheck/fail", "")
+            .unwrap()
+            .status,
+        200
+    );
+    assert_eq!(running.get("/-/readyz").unwrap().status, 503);
+    let served = running.get("/example.com/a/@v/list").unwrap();
+    assert_eq!(
+        (served.status, served.header("connection")),
+        (200, Some("close"))
+    );
+}
+
+#[test]
 fn ipv6_is_spoken_on_both_sides() {
     if TcpListener::bind("[::1]:0").is_err() {
         eprintln!("skipped: this machine has no ::1");
