@@ -141,7 +141,12 @@ impl Bootstrap {
 
     /// The filter of the listener at `index` is called `name` and comes from `file`.
     pub fn plugin(&mut self, index: usize, name: &str, file: &Path) -> Result<()> {
-        let filter = at(self.connection_manager(index)?, "http_filters/0")?;
+        let filters = at(self.connection_manager(index)?, "http_filters")?;
+        let filters = sequence(filters, "http_filters")?;
+        let filter = filters
+            .iter_mut()
+            .find(|filter| is_plugin(filter))
+            .ok_or_else(no_plugin)?;
         filter["name"] = name.into();
         let source = at(filter, "config_discovery/config_source/path_config_source")?;
         source["path"] = path(file);
@@ -151,11 +156,8 @@ impl Bootstrap {
 
     /// The listener at `index` has no filter: Envoy alone, to compare with.
     pub fn without_plugin(&mut self, index: usize) -> Result<()> {
-        sequence(
-            at(self.connection_manager(index)?, "http_filters")?,
-            "http_filters",
-        )?
-        .remove(0);
+        let filters = at(self.connection_manager(index)?, "http_filters")?;
+        sequence(filters, "http_filters")?.retain(|filter| !is_plugin(filter));
         Ok(())
     }
 
@@ -204,6 +206,15 @@ impl Bootstrap {
             .filter_map(|cluster| cluster["name"].as_str().map(str::to_owned))
             .collect()
     }
+}
+
+/// The filter that is delivered while Envoy runs; there is one in each listener, and others may stand around it.
+fn is_plugin(filter: &Value) -> bool {
+    filter.get("config_discovery").is_some()
+}
+
+fn no_plugin() -> BootstrapError {
+    BootstrapError::Nothing("http_filters, a filter with config_discovery".to_owned())
 }
 
 fn cluster(template: &Value, name: &str, url: &BaseUrl, ca: Option<&Path>) -> Result<Value> {

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
 use crate::children;
+use crate::lists;
 use crate::places::{self, Missing};
 use crate::plugin_config;
-use crate::running::{Door, Plugin, Running, StartError};
-use crate::settings::{self, Settings, Tls, WrongValue};
+use crate::plugin_file::Plugin;
+use crate::running::{Door, Running, StartError};
+use crate::settings::{Settings, Tls, WrongValue};
 
 /// The name of the shipped listener, and of its filter.
 pub const MAIN: &str = "goproxy";
@@ -144,7 +146,7 @@ impl Gateway {
     /// The list is none: a mistake in a test.
     #[must_use]
     pub fn upstream(mut self, list: &str) -> Self {
-        self.settings.upstreams = settings::chain(list).unwrap_or_else(|error| panic!("{error}"));
+        self.settings.upstreams = lists::chain(list).unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -155,7 +157,7 @@ impl Gateway {
     #[must_use]
     pub fn sumdb(mut self, name: &str, url: &str) -> Self {
         let named =
-            settings::sumdb(&format!("{name}={url}")).unwrap_or_else(|error| panic!("{error}"));
+            lists::sumdb(&format!("{name}={url}")).unwrap_or_else(|error| panic!("{error}"));
         self.settings.sumdb.extend(named);
         self
     }
@@ -167,7 +169,7 @@ impl Gateway {
     #[must_use]
     pub fn cluster(mut self, name: &str, url: &str) -> Self {
         let named =
-            settings::clusters(&format!("{name}={url}")).unwrap_or_else(|error| panic!("{error}"));
+            lists::clusters(&format!("{name}={url}")).unwrap_or_else(|error| panic!("{error}"));
         self.settings.clusters.extend(named);
         self
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::base_url::BaseUrl;
-use crate::settings::{FallThrough, Link, Named};
+use crate::lists::{FallThrough, Link, Named};
 
 /// Puts `upstreams`, one route and `sumdb` into the shipped configuration; what else stands there stays.
 ///
@@ -158,7 +158,7 @@ fn links(chain: &[Link]) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{chain, sumdb};
+    use crate::lists::{chain, sumdb};
 
     #[test]
     fn the_shipped_configuration_keeps_what_the_variables_do_not_say() {
