@@ -14,5 +14,7 @@ mod stream;
 mod worker;
 
 proxy_wasm::main! {{
+    // Until a configuration says how much is logged, so that a refused one can say why: without a level the SDK drops all.
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(plugin::Plugin::new(id)));
 }}
