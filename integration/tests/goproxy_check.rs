@@ -100,7 +100,7 @@ fn a_refused_configuration_is_told_with_its_file_and_path() -> Result<(), Box<dy
     );
     let expected = [
         "bad.json: routes[0].chian: unknown field, expected one of modules, chain, freshness",
-        "bad.json: routes[0].chain[0]: expected the name of an upstream, or an object such as {\"on\": \"any_error\", \"to\": \"mirror\"}, got a number",
+        "bad.json: routes[0].chain[0]: expected the name of an upstream, or an object such as {\"on\": \"any_error\", \"to\": \"mirror\"}, got 1",
         "-: expected JSON: EOF while parsing an object at line 1 column 1",
     ];
     assert_eq!(err.lines().collect::<Vec<_>>(), expected);
@@ -148,7 +148,8 @@ fn what_cannot_be_checked_is_status_two() -> Result<(), Box<dyn Error>> {
 #[test]
 fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
     let folder = folder("targets")?;
-    let sumdb = r#"{"sumdb": [{"name": "sum.golang.org", "target": "sumdb_public"}, {"name": "sum.corp.example", "target": "nowhere"}],"#;
+    let sumdb = r#"{"sumdb": [{"name": "sum.golang.org", "target": "sumdb_public"}, {"name": "sum.corp.example", "target": "nowhere"}],
+        "redirects": [{"host": "a.example", "target": "goproxy_public"}, {"host": "b.example", "target": "elsewhere"}],"#;
     fs::write(folder.join("a.json"), MINIMAL.replacen('{', sumdb, 1))?;
     fs::write(folder.join("b.json"), MINIMAL)?;
     fs::write(folder.join("envoy.yaml"), BOOTSTRAP)?;
@@ -161,12 +162,10 @@ fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
         &["--envoy-config", "envoy.yaml", "a.json", "b.json"],
         "",
     )?;
-    let missing =
-        r#"expected a cluster of envoy.yaml (goproxy_public, sumdb_public), got "nowhere""#;
-    assert_eq!(
-        (status, err),
-        (1, format!("a.json: sumdb[1].target: {missing}\n"))
-    );
+    let missing = "expected a cluster of envoy.yaml (goproxy_public, sumdb_public), got";
+    let database = format!(r#"a.json: sumdb[1].target: {missing} "nowhere""#);
+    let redirect = format!(r#"a.json: redirects.hosts[1].target: {missing} "elsewhere""#);
+    assert_eq!((status, err), (1, format!("{database}\n{redirect}\n")));
     assert_eq!(
         out,
         "b.json: ok (upstreams: 1, routes: 1, checksum databases: 0)\n"

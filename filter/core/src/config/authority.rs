@@ -42,6 +42,9 @@ impl Text for ListedHost {
         if text.contains('*') {
             return Err("each host has an entry of its own, without a wildcard".into());
         }
+        if text.contains(['/', '@']) {
+            return Err("a host has no scheme, no user and no path".into());
+        }
         Authority::parse(text).map(|authority| Self(authority.0.to_ascii_lowercase()))
     }
 }

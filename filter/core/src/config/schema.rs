@@ -9,12 +9,16 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
-use super::authority::{Authority, HostRule};
-use super::document::{ChainEntry, ChainRule, Document};
-use super::read::{List, Text};
-use super::span::{ImmutableAge, MemorySize, Moment, MutableAge, ObjectSize, Timeout};
+use super::authority::{Authority, HostRule, ListedHost};
+use super::document::{
+    ChainEntry, ChainRule, Document, RedirectHosts, RedirectRules, RedirectsDocument,
+};
+use super::read::{List, Read, Text};
+use super::span::{
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
+};
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
-use super::{FallThrough, HostKind, LogLevel};
+use super::{FallThrough, HostKind, LogLevel, Unlisted};
 use crate::goproxy::pattern::Pattern;
 
 /// The schema (JSON Schema, draft 2020-12).
@@ -94,6 +98,33 @@ impl JsonSchema for ChainEntry {
     }
 }
 
+impl JsonSchema for RedirectsDocument {
+    fn schema_name() -> Cow<'static, str> {
+        "Redirects".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (hosts, rules) = (
+            generator.subschema_for::<RedirectHosts>(),
+            generator.subschema_for::<RedirectRules>(),
+        );
+        json_schema!({
+            "description": "Where upstreams may redirect to: the hosts, or the hosts with the rule for all others.",
+            "anyOf": [hosts, rules],
+        })
+    }
+}
+
+impl JsonSchema for MaxFails {
+    fn schema_name() -> Cow<'static, str> {
+        "MaxFails".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "description": Self::EXPECTED, "minimum": 0, "maximum": 100 })
+    }
+}
+
 /// The schema of a type that is written as a string; its description is what a message would call expected.
 macro_rules! text_schemas {
     ($( $type:ident { $($key:literal: $value:tt),* $(,)? } )*) => { $(
@@ -129,8 +160,10 @@ text_schemas! {
     }
     Pattern { "pattern": "^[!-+\\--~]+$", "examples": ["git.corp.example", "*.corp.example", "*"] }
     Authority { "pattern": AUTHORITY, "examples": ["proxy.golang.org", "127.0.0.1:8081", "[::1]:8081"] }
+    ListedHost { "pattern": AUTHORITY, "examples": ["storage.googleapis.com"] }
     HostRule { "pattern": HOST_RULE, "examples": ["*", "go.corp.example", "*.corp.example"] }
     Timeout { "pattern": DURATION, "minLength": 2, "examples": ["8s", "1m30s"] }
+    FailTimeout { "pattern": DURATION, "minLength": 2, "examples": ["8s"] }
     ImmutableAge { "pattern": DURATION, "minLength": 2, "examples": ["365d", "30d"] }
     MutableAge { "pattern": DURATION, "minLength": 2, "examples": ["60s", "0s"] }
     MemorySize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
@@ -141,5 +174,6 @@ text_schemas! {
     }
     HostKind { "enum": ["envoy"] }
     FallThrough { "enum": ["not_found", "any_error"] }
+    Unlisted { "enum": ["pass", "refuse"] }
     LogLevel { "enum": ["error", "warn", "info", "debug", "trace"] }
 }

@@ -34,8 +34,8 @@ fn what_is_written_is_what_is_configured() {
         authority: "artifacts.corp.example:8443".into(),
         path: "/artifactory/api/go/go".into(),
         timeout: Duration::from_secs(90),
-        max_fails: 3,
-        fail_timeout: Duration::from_secs(8),
+        max_fails: 5,
+        fail_timeout: Duration::from_secs(20),
     };
     assert_eq!(config.upstreams[1], mirror);
     let chain = [
@@ -60,6 +60,19 @@ fn what_is_written_is_what_is_configured() {
         ("sum.golang.org", "sum.golang.org")
     );
     assert_eq!(
+        (sumdb.upstream.max_fails, sumdb.upstream.fail_timeout),
+        (0, Duration::from_secs(1))
+    );
+    let gcs = RedirectHost {
+        host: "storage.googleapis.com".into(),
+        target: "gcs".into(),
+    };
+    let redirects = Redirects {
+        hosts: vec![gcs],
+        unlisted: Unlisted::Refuse,
+    };
+    assert_eq!(config.redirects, redirects);
+    assert_eq!(
         config.memory,
         Memory {
             size: 64 << 20,
@@ -80,6 +93,16 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.upstreams[0].path, "");
     assert_eq!(config.upstreams[0].timeout, Duration::from_secs(120));
     assert!(config.sumdb.is_empty() && config.invalidate.is_empty());
+    let sumdb = r#""sumdb": [{"name": "sum.golang.org", "target": "sumdb"}]"#;
+    for upstream in [&config.upstreams[0], &read(&with(sumdb)).sumdb[0].upstream] {
+        let health = (upstream.max_fails, upstream.fail_timeout);
+        assert_eq!(health, (3, Duration::from_secs(8)), "{}", upstream.name);
+    }
+    let nowhere = Redirects {
+        hosts: Vec::new(),
+        unlisted: Unlisted::Pass,
+    };
+    assert_eq!(config.redirects, nowhere);
     assert_eq!(
         config.memory,
         Memory {
@@ -160,6 +183,39 @@ fn a_host_is_served_as_its_rule_says() {
         "no UTF-8"
     );
     assert!(!config.serve.hosts_all());
+}
+
+#[test]
+fn a_redirect_goes_to_the_target_of_its_host() {
+    let hosts = r#"[{"host": "GCS.example", "target": "gcs"}, {"host": "gcs.example:8443", "target": "other"},
+        {"host": "port.example:443", "target": "port"}, {"host": "both.example", "target": "any"},
+        {"host": "both.example:80", "target": "plain"}, {"host": "[::1]", "target": "six"}]"#;
+    let array = read(&with(&format!(r#""redirects": {hosts}"#))).redirects;
+    let object = read(&with(&format!(r#""redirects": {{"hosts": {hosts}}}"#))).redirects;
+    assert_eq!(array, object);
+    for (authority, target) in [
+        ("gcs.example", Some("gcs")),
+        ("Gcs.Example:443", Some("gcs")),
+        ("gcs.example:80", Some("gcs")),
+        ("gcs.example:8080", None),
+        ("gcs.example:8443", Some("other")),
+        ("gcs.example:", None),
+        ("gcs.example:443:443", None),
+        ("gcs.example:8443:443", None),
+        ("user@gcs.example", None),
+        ("a.gcs.example", None),
+        ("gcs.example.evil", None),
+        ("port.example:443", Some("port")),
+        ("port.example", None),
+        ("port.example:80", None),
+        ("both.example:80", Some("plain")),
+        ("both.example:443", Some("any")),
+        ("[::1]:443", Some("six")),
+        ("[::1]", Some("six")),
+        ("", None),
+    ] {
+        assert_eq!(array.target_of(authority), target, "{authority}");
+    }
 }
 
 #[test]
@@ -428,7 +484,11 @@ mod damaged {
             |route: &Route| !route.chain.is_empty() && !route.modules.is_empty() && links(route);
         let path = |upstream: &Upstream| upstream.path.is_empty() || upstream.path.starts_with('/');
         let base = |upstream: &Upstream| {
-            path(upstream) && !upstream.path.ends_with('/') && !upstream.timeout.is_zero()
+            path(upstream)
+                && !upstream.path.ends_with('/')
+                && !upstream.timeout.is_zero()
+                && upstream.max_fails <= 100
+                && !upstream.fail_timeout.is_zero()
         };
         !config.routes.is_empty()
             && config.routes.iter().all(whole)

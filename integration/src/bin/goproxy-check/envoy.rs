@@ -55,18 +55,22 @@ impl Bootstrap {
         let upstreams = config
             .upstreams
             .iter()
-            .map(|upstream| ("upstreams", upstream));
+            .map(|upstream| ("upstreams", &upstream.target));
         let databases = config
             .sumdb
             .iter()
-            .map(|database| ("sumdb", &database.upstream));
-        let upstreams = upstreams.enumerate().chain(databases.enumerate());
-        let missing =
-            upstreams.filter(|(_, (_, upstream))| !self.clusters.contains(&upstream.target));
+            .map(|database| ("sumdb", &database.upstream.target));
+        // What was written as an array is told as the object that it stands for.
+        let redirects = config.redirects.hosts.iter();
+        let redirects = redirects.map(|listed| ("redirects.hosts", &listed.target));
+        let targets = upstreams
+            .enumerate()
+            .chain(databases.enumerate())
+            .chain(redirects.enumerate());
+        let missing = targets.filter(|(_, (_, target))| !self.clusters.contains(*target));
         let names: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
         let (file, names) = (&self.file, names.join(", "));
-        let tell = |(index, (list, upstream)): (usize, (&str, &goproxy_core::config::Upstream))| {
-            let target = &upstream.target;
+        let tell = |(index, (list, target)): (usize, (&str, &String))| {
             format!(
                 "{list}[{index}].target: expected a cluster of {file} ({names}), got {target:?}"
             )
