@@ -293,7 +293,7 @@ impl Flight {
             return self.lost();
         };
         let followed = self.stage.redirects();
-        let words = match redirect::follow(&location, &upstream, turn.redirects) {
+        let words = match redirect::follow(&location, self.stage.place(&upstream), turn.redirects) {
             Leads::Known { .. } if followed >= REDIRECTS => {
                 format!("the upstream redirects more than {REDIRECTS} times")
             }

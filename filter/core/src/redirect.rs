@@ -20,16 +20,15 @@ pub(crate) enum Leads {
     Nowhere,
 }
 
-/// Follows the `Location` that `upstream` gave. The query is kept, a fragment is not; a reference with userinfo leads
-/// nowhere, because it would carry a credential.
-pub(crate) fn follow(location: &str, upstream: &Upstream, redirects: &Redirects) -> Leads {
+/// Follows the `Location` that a request to `here` was answered with (RFC 9110, section 10.2.2). The query is kept, a
+/// fragment is not; a reference with userinfo leads nowhere, because it would carry a credential.
+///
+/// Whether TLS is spoken is a matter of the target, so a redirect from https to http reaches it as its host reaches it.
+pub(crate) fn follow(location: &str, here: Place<'_>, redirects: &Redirects) -> Leads {
     let location = location.split('#').next().unwrap_or_default();
-    let absolute = ["https://", "http://", "//"]
-        .iter()
-        .find_map(|scheme| location.strip_prefix(scheme));
-    let Some(rest) = absolute else {
+    let Some(rest) = after_scheme(location) else {
         return match location.starts_with('/') {
-            true => known(&upstream.target, &upstream.authority, location),
+            true => known(here.target, here.authority, location),
             false => Leads::Nowhere,
         };
     };
@@ -46,13 +45,49 @@ pub(crate) fn follow(location: &str, upstream: &Upstream, redirects: &Redirects)
         ["/", path].concat()
     };
     let authority = authority.to_ascii_lowercase();
-    if authority == *upstream.authority {
-        return known(&upstream.target, &upstream.authority, &path);
+    if is_same_host(&authority, here.authority) {
+        return known(here.target, here.authority, &path);
     }
     match redirects.target_of(&authority) {
         Some(target) => known(target, &authority, &path),
         None => Leads::Unlisted(authority),
     }
+}
+
+/// Who answered with a redirect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) authority: &'a str,
+}
+
+impl<'a> From<&'a Upstream> for Place<'a> {
+    fn from(upstream: &'a Upstream) -> Self {
+        Self {
+            target: &upstream.target,
+            authority: &upstream.authority,
+        }
+    }
+}
+
+/// What stands behind `https://`, `http://` or `//`; schemes have no case.
+fn after_scheme(location: &str) -> Option<&str> {
+    let (scheme, rest) = location.split_once("//")?;
+    let known = ["https:", "http:", ""]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    known.then_some(rest)
+}
+
+/// Whether two authorities are one host, where the default ports are the same as none.
+fn is_same_host(one: &str, other: &str) -> bool {
+    let bare = |authority: &'_ str| {
+        let bare = authority
+            .strip_suffix(":443")
+            .or_else(|| authority.strip_suffix(":80"));
+        bare.unwrap_or(authority).to_ascii_lowercase()
+    };
+    one.eq_ignore_ascii_case(other) || bare(one) == bare(other)
 }
 
 fn known(target: &str, authority: &str, path: &str) -> Leads {
@@ -95,6 +130,11 @@ mod tests {
             ),
             ("/elsewhere?x", known("up", "up.example", "/elsewhere?x")),
             ("https://up.example/y", known("up", "up.example", "/y")),
+            ("HTTPS://UP.example:443/y", known("up", "up.example", "/y")),
+            (
+                "https://up.example:8443/y",
+                Leads::Unlisted("up.example:8443".into()),
+            ),
             (
                 "//storage.example/x",
                 known("store", "storage.example", "/x"),
@@ -115,7 +155,7 @@ mod tests {
             ("", Leads::Nowhere),
         ] {
             assert_eq!(
-                follow(location, &upstream, &redirects),
+                follow(location, (&upstream).into(), &redirects),
                 expected,
                 "{location}"
             );

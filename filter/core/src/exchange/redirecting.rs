@@ -16,7 +16,7 @@ pub(super) fn located(
     location: &Rc<str>,
     settings: Settings<'_>,
 ) -> Landed {
-    match follow(location, upstream, settings.redirects) {
+    match follow(location, (&**upstream).into(), settings.redirects) {
         Leads::Known {
             target,
             authority,
@@ -46,7 +46,7 @@ pub(super) fn redirected(
     let Some(location) = &answer.head.location else {
         return nowhere(ask, upstream);
     };
-    match follow(location, upstream, settings.redirects) {
+    match follow(location, (&**upstream).into(), settings.redirects) {
         // The host cannot send the request elsewhere any more. The client comes again, and then its way is known.
         Leads::Known { .. } if via == Via::Choice => {
             let path = [

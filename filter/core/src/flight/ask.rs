@@ -6,6 +6,7 @@ use super::{Goal, Want};
 use crate::cache::ContentType;
 use crate::callout::{Callout, CalloutId, Method};
 use crate::goproxy::{Endpoint, Level, Tile};
+use crate::redirect::Place;
 use crate::upstream::Upstream;
 
 /// What this gateway calls itself towards upstreams.
@@ -28,6 +29,16 @@ pub(super) enum Stage {
 }
 
 impl Stage {
+    /// Who is asked.
+    pub(super) fn place<'a>(&'a self, upstream: &'a Upstream) -> Place<'a> {
+        match self {
+            Self::Direct | Self::Info => upstream.into(),
+            Self::Redirected {
+                target, authority, ..
+            } => Place { target, authority },
+        }
+    }
+
     pub(super) const fn redirects(&self) -> u8 {
         match self {
             Self::Direct | Self::Info => 0,

@@ -46,6 +46,16 @@ fn metadata_follows_five_redirects_and_not_a_sixth() {
 }
 
 #[test]
+fn a_reference_without_a_host_is_one_to_who_gave_it() {
+    let mut rig = rig("pass");
+    rig.wait(LIST);
+    rig.outcome(moved("https://storage.example/x"));
+    rig.outcome(moved("/y"));
+    let callout = rig.answer(200, "v1.0.0\n");
+    assert_eq!((&*callout.target, callout.path.as_str()), ("store", "/y"));
+}
+
+#[test]
 fn metadata_never_goes_where_no_list_leads() {
     for location in [
         "http://169.254.169.254/latest",
