@@ -59,6 +59,11 @@ impl GoHome {
     /// `go` is missing, or no folder can be made.
     pub fn new() -> Result<Self, GoError> {
         let folder = tempfile::Builder::new().prefix("goproxy-go-").tempdir()?;
+        // GOTELEMETRY is no variable that `go` reads; without this file it starts a process of its own, which writes
+        // into this folder while it is being removed.
+        let telemetry = folder.path().join(".config/go/telemetry");
+        std::fs::create_dir_all(&telemetry)?;
+        std::fs::write(telemetry.join("mode"), "off")?;
         let root = places::root();
         let tools = root.join(".toolchain");
         let build_cache = if tools.is_dir() {
@@ -117,8 +122,7 @@ impl GoHome {
         // The module cache is made writable, so that it can be removed.
         command
             .env("GOTOOLCHAIN", "local")
-            .env("GOFLAGS", "-mod=mod -modcacherw")
-            .env("GOTELEMETRY", "off");
+            .env("GOFLAGS", "-mod=mod -modcacherw");
         command
             .env("CGO_ENABLED", "0")
             .env("GOPROXY", &self.proxy)

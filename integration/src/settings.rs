@@ -17,10 +17,10 @@ pub struct Variables {
     /// Where the host's own admin and metrics pages are [default: 127.0.0.1:9901]
     #[arg(long, env = "ADMIN", hide_env_values = true)]
     pub admin: Option<String>,
-    /// A list as in GOPROXY: `,` tries the next on 404 and 410, `|` on any error [default: <https://proxy.golang.org>]
+    /// A list as in GOPROXY: `,` tries the next on 404 and 410, `|` on any error [default: the one of proxy.golang.org]
     #[arg(long, env = "UPSTREAM", hide_env_values = true)]
     pub upstream: Option<String>,
-    /// Checksum databases, space separated name=url [default: sum.golang.org=<https://sum.golang.org>]
+    /// Checksum databases, space separated name=url [default: sum.golang.org, at its own address]
     #[arg(long, env = "SUMDB", hide_env_values = true)]
     pub sumdb: Option<String>,
     /// A CA file for https upstreams [default: the system's]

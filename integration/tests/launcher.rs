@@ -300,6 +300,8 @@ fn the_demo_passes_and_is_silent_about_nothing_when_interrupted() {
         "{said}"
     );
 
+    assert_eq!(std::fs::read_dir(folders.path()).unwrap().count(), 0);
+
     let mut demo = launch(&["demo"], &[])
         .env("TMPDIR", folders.path())
         .spawn()

@@ -39,7 +39,10 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match interrupt::exit_code() {
-            Some(code) => ExitCode::from(code),
+            Some(code) => {
+                eprintln!("interrupted");
+                ExitCode::from(code)
+            }
             None => {
                 eprintln!("{error}");
                 ExitCode::FAILURE
