@@ -26,7 +26,7 @@ from get import get  # noqa: E402
 
 # Seconds a suite may take; one that hangs must not hang the whole run.
 LIMIT = 1800
-PACKAGE = "goproxy-integration"
+CORE, PACKAGE, STRICT = "goproxy-core", "goproxy-integration", "goproxy-strict-host"
 PLUGIN_TEST = "wasm_imports"
 
 
@@ -45,18 +45,29 @@ def cargo(*arguments, env=None, command=None):
 
 
 def own_reading():
-    """The runner's own reading of counts."""
+    """The runner itself: it reads counts right, and no package's tests are forgotten."""
     import unittest
     from runner import test_counts
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=1).run(
         unittest.defaultTestLoader.loadTestsFromModule(test_counts))
     failures = [str(test) for test, _ in result.failures + result.errors]
-    return Counts(result.testsRun - len(failures), len(failures), failures)
+    counts = Counts(result.testsRun - len(failures), len(failures), failures)
+    for name, targets in packages().items():
+        if name not in (CORE, PACKAGE, STRICT) and any(target["test"] for target in targets):
+            counts.fail(f"the package {name} has tests, and no suite runs them")
+    return counts
+
+
+def packages():
+    """Name and targets of every package of the workspace."""
+    answer = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version=1"], cwd=ROOT, check=True,
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    return {package["name"]: package["targets"] for package in json.loads(answer)["packages"]}
 
 
 def core():
     """Unit, property and documentation tests of the core, natively."""
-    return cargo("-p", "goproxy-core")
+    return cargo("-p", CORE)
 
 
 def core_wasm():
@@ -67,13 +78,19 @@ def core_wasm():
     environment, flags = rust.cargo(rust.BARE)
     environment["CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER"] = str(BIN / "wasm-bindgen-test-runner")
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
-    return cargo(*flags, "-p", "goproxy-core", "--lib", env=environment)
+    return cargo(*flags, "-p", CORE, "--lib", env=environment)
 
 
 def plugin():
     """What dist/goproxy_filter.wasm imports and exports, and its size."""
     build.TASKS["filter"]()
     return cargo("-p", PACKAGE, "--test", PLUGIN_TEST)
+
+
+def strict():
+    """The release wasm in a host that plays a proxy in process, and traps what the real ones would punish."""
+    build.TASKS["filter"]()
+    return cargo("--profile", "strict", "-p", STRICT)
 
 
 def end_to_end():
@@ -83,11 +100,8 @@ def end_to_end():
     build.TASKS["filter"]()
     if (ROOT / "integration" / "origin" / "go.mod").is_file():
         build.TASKS["origin"]()
-    metadata = json.loads(subprocess.run(["cargo", "metadata", "--no-deps", "--format-version=1"], cwd=ROOT, check=True,
-                                         stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout)
-    targets = next(p["targets"] for p in metadata["packages"] if p["name"] == PACKAGE)
     chosen = ["--lib", "--bins"]
-    for target in targets:
+    for target in packages()[PACKAGE]:
         if "test" in target["kind"] and target["name"] != PLUGIN_TEST:
             chosen += ["--test", target["name"]]
     # All of them, even when one test program fails: the rest is still worth knowing.
@@ -117,7 +131,10 @@ def table():
 
 def suites():
     """Name and function of every suite, in the order in which a fault is best found."""
-    found = {"runner": own_reading, "core": core, "core-wasm": core_wasm, "plugin": plugin, "end-to-end": end_to_end}
+    found = {"runner": own_reading, "core": core, "core-wasm": core_wasm, "plugin": plugin}
+    if (ROOT / "integration" / "strict-host").is_dir():
+        found["strict"] = strict
+    found["end-to-end"] = end_to_end
     if any((ROOT / "integration" / "origin").rglob("*_test.go")):
         found["origin"] = origin
     found["conformance"] = table
