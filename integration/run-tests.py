@@ -98,6 +98,7 @@ def end_to_end():
     get("envoy")
     get("go")
     build.TASKS["filter"]()
+    build.TASKS["noop"]()
     if (ROOT / "integration" / "origin" / "go.mod").is_file():
         build.TASKS["origin"]()
     chosen = ["--lib", "--bins"]

@@ -152,7 +152,8 @@ func tlsConfig(o options) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{pair}}
+	// Said here: Serve and ServeTLS on one server race for who sets HTTP/2 up, and the loser would speak HTTP/1.1 to h2.
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
 	if o.tlsClientCA == "" {
 		return config, nil
 	}

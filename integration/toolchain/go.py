@@ -49,7 +49,12 @@ def install():
 def environment(**more):
     """An environment for `go` that touches nothing of the user's and asks nobody for modules."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GO") or k in ("GOMAXPROCS",)}
+    # Telemetry has no variable: its mode is a file in the user's configuration folder, so `go` gets a folder of ours.
+    mode = HOME / "config" / "go" / "telemetry" / "mode"
+    mode.parent.mkdir(parents=True, exist_ok=True)
+    mode.write_text("off")
     return kept | {
+        "XDG_CONFIG_HOME": str(HOME / "config"),
         "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOWORK": "off", "GOENV": "off",
-        "GONOSUMDB": "*", "GOTELEMETRY": "off", "GOPATH": str(HOME / "gopath"), "GOCACHE": str(HOME / "gocache"),
+        "GONOSUMDB": "*", "GOPATH": str(HOME / "gopath"), "GOCACHE": str(HOME / "gocache"),
     } | more
