@@ -108,13 +108,13 @@ fn metadata_is_asked_again_when_that_may_help_and_else_told_in_words() {
             case(
                 "always cut",
                 ("truncate", json!({})),
-                (502, "connection", "broke off"),
+                (502, "truncated", "broke off"),
                 3,
             ),
             case(
                 "always reset in the body",
                 ("reset_body", json!({})),
-                (502, "connection", "broke off"),
+                (502, "truncated", "broke off"),
                 3,
             ),
             case(
