@@ -91,7 +91,8 @@ pub(crate) fn outcome(fields: usize, size: usize, body_limit: usize) -> CalloutO
     if !fields.iter().any(|(name, _)| *name == UPSTREAM_TIME) {
         match status {
             504 => return CalloutOutcome::Timeout,
-            503 => return CalloutOutcome::Unreachable,
+            // 502: what came is no HTTP, or its header is too large.
+            502 | 503 => return CalloutOutcome::Unreachable,
             _ => {}
         }
     }

@@ -303,6 +303,12 @@ fn a_data_tile_has_a_record_for_each_of_its_width() {
             Ok(()),
             "width {width}"
         );
+        let numbered = (0..expected).map(|n| format!("{n}\n{}", record(n)));
+        assert_eq!(
+            tile(coordinates, numbered.collect::<String>().as_bytes()),
+            Ok(()),
+            "width {width}, with numbers as golang.org/x/mod once had them"
+        );
         let got = expected + 1;
         assert_eq!(
             tile(coordinates, records(got).as_bytes()),
@@ -322,7 +328,7 @@ fn a_data_tile_has_a_record_for_each_of_its_width() {
             (format!("\n{whole}"), "a blank line first"),
             (whole.replace(" h1:", "\u{1}h1:"), "a control byte"),
             (whole.replace(" h1:", " "), "no kind of hash"),
-            (format!("1\n{whole}"), "a record number"),
+            (format!("1\n2\n{whole}"), "two record numbers"),
             ("<html>\n\n".repeat(expected), "pages"),
         ] {
             assert!(
