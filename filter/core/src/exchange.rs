@@ -245,7 +245,11 @@ impl Exchange {
             }
             // Envoy's words about its own connection are no help to a person at `go`.
             Verdict::Failed(fault) if answer.made_by != MadeBy::Upstream => {
-                let failure = Failure::new(fault, &upstream.name, String::new());
+                let words = match fault {
+                    Fault::UnknownTarget => upstream.words_of_unknown_target(),
+                    _ => String::new(),
+                };
+                let failure = Failure::new(fault, &upstream.name, words);
                 (
                     None,
                     HeadStep::Replace(reply::failure(&failure, &ask.request_id)),

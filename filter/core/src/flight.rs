@@ -29,6 +29,8 @@ const RETRIES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(100);
 /// A host that has not told a callout's outcome this long after its timeout never will: its root context is gone.
 const GRACE: Duration = Duration::from_secs(2);
+/// A host's clock and its timers differ by so much at most.
+const EARLY: Duration = Duration::from_millis(20);
 /// Redirects that are followed for one object.
 const REDIRECTS: u8 = 5;
 
@@ -170,6 +172,7 @@ impl Flight {
 
     /// The awaited outcome is here.
     pub(crate) fn on_outcome(self, outcome: CalloutOutcome, turn: &mut Turn<'_>) -> Next {
+        let outcome = self.told_apart(outcome, turn.now);
         if self.retries < RETRIES && is_worth_a_retry(&outcome) {
             return self.retry(turn);
         }
@@ -179,7 +182,12 @@ impl Flight {
             CalloutOutcome::Unreachable => self.fail(Fault::Unreachable, String::new(), turn),
             CalloutOutcome::Reset => self.fail(Fault::Reset, String::new(), turn),
             CalloutOutcome::Timeout => self.fail(Fault::Timeout, String::new(), turn),
-            CalloutOutcome::UnknownTarget => self.fail(Fault::UnknownTarget, String::new(), turn),
+            CalloutOutcome::UnknownTarget => {
+                let words = self
+                    .place()
+                    .map(|link| link.upstream.words_of_unknown_target());
+                self.fail(Fault::UnknownTarget, words.unwrap_or_default(), turn)
+            }
         }
     }
 
@@ -188,6 +196,18 @@ impl Flight {
         match self.state {
             State::Pausing(_) => self.ask(turn),
             State::Queued(_) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
+        }
+    }
+
+    /// A host whose time limit passes in the middle of an answer tells a reset.
+    fn told_apart(&self, outcome: CalloutOutcome, now: Timestamp) -> CalloutOutcome {
+        match (outcome, &self.state) {
+            (CalloutOutcome::Reset, State::Asking(_, until))
+                if *until <= now.after(GRACE).after(EARLY) =>
+            {
+                CalloutOutcome::Timeout
+            }
+            (outcome, _) => outcome,
         }
     }
 

@@ -48,6 +48,14 @@ impl Upstream {
         }
     }
 
+    /// The sentence for a person at `go` when the host does not have the target.
+    pub(crate) fn words_of_unknown_target(&self) -> String {
+        format!(
+            "the gateway's host has no target {:?}: a mistake in its configuration",
+            self.target
+        )
+    }
+
     /// The same upstream where it redirects to.
     pub(crate) fn at(&self, target: Rc<str>, authority: Rc<str>) -> Self {
         let (name, path) = (self.name.clone(), Box::default());

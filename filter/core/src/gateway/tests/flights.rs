@@ -143,6 +143,17 @@ fn a_timeout_is_504_and_not_retried() {
 }
 
 #[test]
+fn a_time_limit_that_passes_in_the_middle_of_an_answer_is_a_timeout() {
+    let mut rig = Rig::new(ONE);
+    rig.wait(LIST);
+    let callout = rig.callout();
+    rig.pass(Duration::from_secs(30));
+    rig.tell(&callout, CalloutOutcome::Reset);
+    rig.no_callout();
+    assert_eq!(rig.seen().status, 504);
+}
+
+#[test]
 fn a_host_that_never_tells_an_outcome_costs_the_timeout_and_a_little() {
     let mut rig = Rig::new(ONE);
     rig.wait(LIST);
@@ -207,7 +218,7 @@ fn a_refused_call_is_answered_in_the_same_breath() {
     rig.outcome(CalloutOutcome::UnknownTarget);
     let seen = rig.seen();
     assert_eq!(seen.status, 502);
-    assert!(seen.body.contains("no such target"), "{}", seen.body);
+    assert!(seen.body.contains("no target \"cluster\""), "{}", seen.body);
 }
 
 #[test]
