@@ -11,11 +11,11 @@ use super::rounds::{Spread, interleave};
 use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
 use crate::gateway::{Gateway, Ready};
 use crate::http::Answer;
+use crate::lists;
 use crate::origin::Origin;
 use crate::places;
 use crate::plugin_config;
 use crate::running::Running;
-use crate::settings;
 
 /// Fields that Envoy writes itself, whoever answers.
 const ENVOYS_OWN: [&str; 4] = ["date", "server", "content-length", "connection"];
@@ -111,7 +111,7 @@ impl Variants {
 /// Envoy with the gateway as it is shipped, but for its upstream and the largest object that is kept in memory.
 pub(super) fn with_filter(origin: &Origin, max_object: &str) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
-    let chain = settings::chain(&origin.url())?;
+    let chain = lists::chain(&origin.url())?;
     let mut configuration: serde_json::Value =
         serde_json::from_str(&plugin_config::make(&shipped, &chain, &[])?)?;
     configuration["cache"]["memory"]["max_object"] = json!(max_object);
