@@ -1,6 +1,7 @@
 //! The launcher, the end-to-end tests and the benchmarks of goproxy-wasm.
 
 pub mod base_url;
+pub mod bench;
 pub mod bootstrap;
 pub mod children;
 pub mod demo;

@@ -62,6 +62,15 @@ pub fn origin() -> Result<PathBuf, Missing> {
     )
 }
 
+/// The load generator of the benchmarks; `WRK_BIN` overrides it.
+pub fn wrk() -> Result<PathBuf, Missing> {
+    existing(
+        "WRK_BIN",
+        ".toolchain/bin/wrk",
+        "run `make bench`, which fetches it",
+    )
+}
+
 /// The file of that name among Envoy's: `envoy.yaml`, `plugin/goproxy.yaml`.
 pub fn envoy_file(name: &str) -> Result<PathBuf, Missing> {
     existing(

@@ -1,10 +1,10 @@
-//! `goproxy-launch`: what `make run` and `make demo` start.
+//! `goproxy-launch`: what `make run`, `make demo` and `make bench` start.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use goproxy_integration::settings::Variables;
-use goproxy_integration::{demo, interrupt, run};
+use goproxy_integration::{bench, demo, interrupt, run};
 
 /// Starts goproxy-wasm: Envoy, from the files under envoy/, with the filter.
 #[derive(Parser)]
@@ -20,6 +20,8 @@ enum Task {
     Run(Box<Variables>),
     /// The real go command builds a program through a gateway, cold and then warm
     Demo,
+    /// Measures the gateway against Envoy without it; a table, and target/bench/report.json
+    Bench(bench::Options),
 }
 
 /// The exit code for a value that cannot be used, as clap's own is.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             }
         },
         Task::Demo => demo::demo(),
+        Task::Bench(options) => bench::bench(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,22 @@
+-- What wrk asks, and its result as one line of JSON. Arguments: none, or the number of the first module of a series
+-- (`/bench.example/n7/@v/v1.0.0.mod`, then n8, ...), each asked once.
+local following
+
+function init(arguments)
+  following = tonumber(arguments[1])
+  if following then
+    request = function()
+      local path = string.format("/bench.example/n%d/@v/v1.0.0.mod", following)
+      following = following + 1
+      return wrk.format("GET", path)
+    end
+  end
+end
+
+function done(summary)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests":%d,"bytes":%d,"micros":%d,"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}\n',
+    summary.requests, summary.bytes, summary.duration,
+    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+end
