@@ -224,7 +224,7 @@ fn an_archive_may_redirect_within_its_upstream() {
     for round in 0..3 {
         let mut answer = world.get(ZIP);
         if let Some(location) = answer.header("location") {
-            answer = world.get(&location.to_owned());
+            answer = world.get(location);
         }
         assert_eq!(
             (answer.status, answer.whole),

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod app;
 pub mod h1;
 pub mod h2;
 
