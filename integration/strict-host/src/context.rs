@@ -1,6 +1,7 @@
 //! Contexts of a VM: root contexts, which stand for a configuration, and streams, which stand for a client's request.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::tally::Tally;
 use crate::wire::{self, Field};
@@ -132,7 +133,7 @@ pub enum Fate {
 }
 
 /// An answer, as its client sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The status code.
     pub status: u16,
@@ -142,6 +143,22 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Who made the answer: Envoy's response code details, empty for an answer of the filter's.
     pub details: String,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for (name, value) in &self.fields {
+            write!(f, ", {name}: {:?}", String::from_utf8_lossy(value))?;
+        }
+        let shown = &self.body[..self.body.len().min(700)];
+        write!(
+            f,
+            ", {} B: {:?}",
+            self.body.len(),
+            String::from_utf8_lossy(shown)
+        )
+    }
 }
 
 impl Reply {

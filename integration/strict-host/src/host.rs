@@ -22,6 +22,11 @@ pub struct StreamHandle(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenerHandle(usize);
 
+impl ListenerHandle {
+    /// The one that every host has.
+    pub const FIRST: Self = Self(0);
+}
+
 /// How a host is made.
 pub struct Builder {
     plugin: Option<Plugin>,
@@ -185,7 +190,7 @@ impl Host {
     /// # Errors
     /// As [`Host::new_configuration_of`].
     pub fn new_configuration(&mut self, configuration: &str) -> Done {
-        self.new_configuration_of(ListenerHandle(0), configuration)
+        self.new_configuration_of(ListenerHandle::FIRST, configuration)
     }
 
     /// A new configuration for a listener. Requests that are under way keep the one they began with; the old root context
@@ -275,7 +280,7 @@ impl Host {
         path: &str,
         fields: &[Field],
     ) -> Result<StreamHandle, StrictHostError> {
-        self.request_on(ListenerHandle(0), 0, method, path, fields, true)
+        self.request_on(ListenerHandle::FIRST, 0, method, path, fields, true)
     }
 
     /// A request, of which a body follows if it is not the end of the stream.
@@ -303,11 +308,9 @@ impl Host {
         ]);
         let id = format!("00000000-0000-4000-8000-{number:012x}");
         all.push(("x-request-id".to_owned(), id.into_bytes()));
-        for (name, value) in fields {
-            // What the connection manager sets itself, a client's own copy takes the place of.
-            all.retain(|(known, _)| known != name);
-            all.push((name.clone(), value.clone()));
-        }
+        // What the connection manager sets itself, a client's own copy takes the place of.
+        all.retain(|(known, _)| fields.iter().all(|(name, _)| name != known));
+        all.extend_from_slice(fields);
         let id = self.vms[worker].request(root, number, all, end_of_stream)?;
         self.places.insert(number, (worker, id));
         self.settle()?;
