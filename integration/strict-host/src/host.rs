@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
-use crate::context::{Context, End, Fate, Stream};
+use crate::context::{Context, End, Fate, Response, Stream};
 use crate::error::StrictHostError;
 use crate::process::{Cluster, Process};
 use crate::rules::Rules;
@@ -344,6 +344,20 @@ impl Host {
         self.stream(stream).map_or(Fate::Gone, Stream::fate)
     }
 
+    /// Whether a request has no whole answer yet, and a client that waits for it.
+    #[must_use]
+    pub fn has_open(&self, stream: StreamHandle) -> bool {
+        self.stream(stream)
+            .is_some_and(|stream| stream.end == End::Open)
+    }
+
+    /// Whether the answer to a request has begun to come.
+    #[must_use]
+    pub fn has_response(&self, stream: StreamHandle) -> bool {
+        self.stream(stream)
+            .is_some_and(|stream| stream.response != Response::None)
+    }
+
     /// Properties that the filter has set on a stream, for the access log.
     #[must_use]
     pub fn filter_state(&self, stream: StreamHandle) -> BTreeMap<String, Vec<u8>> {
@@ -591,12 +605,7 @@ impl Host {
     /// Streams that have no answer yet.
     #[must_use]
     pub fn open_streams(&self) -> Vec<StreamHandle> {
-        let open = |number: &u64| {
-            !matches!(
-                self.fate(StreamHandle(*number)),
-                Fate::Replied(_) | Fate::Reset(_) | Fate::Gone
-            )
-        };
+        let open = |number: &u64| self.has_open(StreamHandle(*number));
         let mut numbers: Vec<u64> = self.places.keys().copied().filter(open).collect();
         numbers.sort_unstable();
         numbers.into_iter().map(StreamHandle).collect()
