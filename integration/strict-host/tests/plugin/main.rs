@@ -1,0 +1,10 @@
+//! The release plugin on the strict host: whatever order events come in, it must not trap, hang or answer twice.
+
+mod calls;
+mod conformance;
+mod growth;
+mod origin;
+mod races;
+mod schedules;
+mod smoke;
+mod support;
