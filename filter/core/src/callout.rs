@@ -54,6 +54,8 @@ pub enum CalloutOutcome {
     Answer(Answer),
     /// No connection, or none that lived until the head of an answer.
     Unreachable,
+    /// The host did not send it: too many wait already, or it knows no address of the target.
+    NotSent,
     /// The answer broke off.
     Reset,
     /// No whole answer in time.
@@ -125,6 +127,11 @@ impl AnswerHead {
             }
         }
         head
+    }
+
+    /// Whether it is a page for people or a program, and so no archive.
+    pub(crate) fn is_page(&self) -> bool {
+        self.is_type(&["text/", "application/json", "application/xhtml+xml"])
     }
 
     /// Whether the content type is one of those given, or of a `type/*` given as `type/`.

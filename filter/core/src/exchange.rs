@@ -3,13 +3,14 @@
 //! A request that can be answered at once has no exchange. Every transition consumes it, so that nothing is answered
 //! twice.
 
+mod copying;
 mod explaining;
 mod redirecting;
 mod streaming;
 
 use std::rc::Rc;
 
-use crate::cache::{ContentType, Entry, EntryHead, Key, Lifetime};
+use crate::cache::{Answered, Entry, Key, Lifetime};
 use crate::callout::AnswerHead;
 use crate::config::{Redirects, Serve};
 use crate::flight::Landing;
@@ -21,7 +22,9 @@ use crate::time::Timestamp;
 use crate::upstream::{Source, Upstream};
 use crate::verdict::{Failure, Fault, Verdict};
 
+pub(crate) use copying::Copies;
 use explaining::{Explaining, Trouble};
+pub(crate) use redirecting::located;
 use streaming::Streaming;
 
 /// What of the configuration an exchange needs.
@@ -31,6 +34,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) max_object: usize,
     pub(crate) serve: &'a Serve,
     pub(crate) redirects: &'a Redirects,
+    pub(crate) copies: &'a Copies,
 }
 
 /// What a client asked for, kept until it has its answer.
@@ -162,6 +166,24 @@ pub enum MadeBy {
     HostWithoutTarget,
 }
 
+// === impl ForwardedHead ===
+
+impl ForwardedHead {
+    pub(crate) const fn verdict(&self) -> Verdict {
+        match self.made_by {
+            MadeBy::HostAfterTimeout => Verdict::Failed(Fault::Timeout),
+            MadeBy::HostUnreachable => Verdict::Failed(Fault::Unreachable),
+            MadeBy::HostWithoutTarget => Verdict::Failed(Fault::UnknownTarget),
+            MadeBy::Upstream => Verdict::of_status(self.status),
+        }
+    }
+
+    /// Whether this is a 200 that cannot be what was asked for.
+    pub(crate) fn lies(&self, ask: &Ask) -> bool {
+        self.verdict() == Verdict::Found && streaming::invalid_head(ask, self).is_some()
+    }
+}
+
 // === impl MadeBy ===
 
 impl MadeBy {
@@ -216,7 +238,7 @@ impl Exchange {
                 stream(ask, upstream)
             }
             Landing::Located(upstream, Some(location)) => {
-                redirecting::located(ask, upstream, location, settings)
+                located(ask, upstream, location, settings)
             }
             Landing::Failed(failure) => Landed::Reply(reply::failure(failure, &ask.request_id)),
             Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
@@ -228,20 +250,23 @@ impl Exchange {
         self,
         answer: ForwardedHead,
         settings: Settings<'_>,
-    ) -> (Option<Self>, HeadStep) {
+        now: Timestamp,
+    ) -> (Option<Self>, HeadStep, Option<Keep>) {
         let Self::Forwarded(ask, upstream, via) = self else {
-            return (Some(self), HeadStep::Pass);
+            return (Some(self), HeadStep::Pass, None);
         };
-        let verdict = match answer.made_by {
-            MadeBy::HostAfterTimeout => Verdict::Failed(Fault::Timeout),
-            MadeBy::HostUnreachable => Verdict::Failed(Fault::Unreachable),
-            MadeBy::HostWithoutTarget => Verdict::Failed(Fault::UnknownTarget),
-            MadeBy::Upstream => Verdict::of_status(answer.status),
-        };
-        match verdict {
-            Verdict::Found => Streaming::begin(ask, &upstream, &answer, settings.max_object),
+        let replace = |reply| (None, HeadStep::Replace(reply), None);
+        match answer.verdict() {
+            Verdict::Found => {
+                let (exchange, step) = Streaming::begin(ask, &upstream, &answer, settings);
+                (exchange, step, None)
+            }
+            // It was asked alone, because it seemed to have it: so nobody knows whether the others have it.
+            Verdict::Missing(_) if ask.source.only().is_none() => replace(
+                redirecting::not_where_it_seemed(&ask, &upstream, via, settings),
+            ),
             Verdict::Missing(missing) => {
-                Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer)
+                Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer, now)
             }
             // Envoy's words about its own connection are no help to a person at `go`.
             Verdict::Failed(fault) if answer.made_by != MadeBy::Upstream => {
@@ -249,20 +274,16 @@ impl Exchange {
                     Fault::UnknownTarget => upstream.words_of_unknown_target(),
                     _ => String::new(),
                 };
-                let failure = Failure::new(fault, &upstream.name, words);
-                (
-                    None,
-                    HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
-                )
+                replace(reply::failure(
+                    &Failure::new(fault, &upstream.name, words),
+                    &ask.request_id,
+                ))
             }
-            Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => (
-                None,
-                HeadStep::Replace(redirecting::redirected(
-                    &ask, &upstream, via, &answer, settings,
-                )),
+            Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => replace(
+                redirecting::redirected(&ask, &upstream, via, &answer, settings),
             ),
             Verdict::Failed(fault) => {
-                Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer)
+                Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer, now)
             }
         }
     }
@@ -295,29 +316,16 @@ impl Exchange {
     }
 }
 
-fn keep(
-    key: Key,
-    status: u16,
-    content_type: ContentType,
-    upstream: &str,
-    body: &[u8],
-    lifetime: Lifetime,
-    now: Timestamp,
-) -> Option<Keep> {
+fn keep(key: &Key, answer: Answered<'_>, lifetime: Lifetime, now: Timestamp) -> Option<Keep> {
     if !lifetime.is_storable() {
         return None;
     }
-    let fresh_until = now.after(lifetime.fresh);
-    let head = EntryHead {
-        status,
-        content_type,
-        stored_at: now,
-        fresh_until,
-        stale_until: fresh_until,
-    };
     // What does not fit the stored form is passed on without being kept.
-    let entry = Rc::new(Entry::new(head, key.as_str(), upstream, body).ok()?);
-    Some(Keep { key, entry })
+    let entry = Rc::new(Entry::of(answer, key.as_str(), lifetime, now).ok()?);
+    Some(Keep {
+        key: key.clone(),
+        entry,
+    })
 }
 
 /// The id under which a client's request is told about, `-` without one.

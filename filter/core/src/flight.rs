@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cache::{ContentType, Entry, EntryHead, Key, Lifetime};
+use crate::cache::{Answered, ContentType, Entry, Key, Lifetime, UpstreamCacheControl};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::{FallThrough, Redirects};
 use crate::goproxy::{Endpoint, Request, body};
@@ -75,13 +75,15 @@ pub(crate) struct Flight {
     retries: u8,
     /// The worst failure of the places before.
     worst: Option<Failure>,
+    /// What those that say that it is not there forbid.
+    absence: UpstreamCacheControl,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// The callout was made, and waits for room among those in flight.
-    Queued(CalloutId),
+    /// The callout was made, and waits for room among those in flight until then.
+    Queued(CalloutId, Timestamp),
     /// The callout is out; its outcome is due by then.
     Asking(CalloutId, Timestamp),
     /// A pause before the next try.
@@ -124,13 +126,14 @@ pub(crate) enum Landing {
 impl Flight {
     /// Starts with the first place of the chain.
     pub(crate) fn start(want: Want, turn: &mut Turn<'_>) -> Next {
-        let state = State::Queued(turn.next);
+        let state = State::Queued(turn.next, turn.now);
         Self {
             want,
             hop: 0,
             stage: Stage::Direct,
             retries: 0,
             worst: None,
+            absence: UpstreamCacheControl::default(),
             state,
         }
         .arrive(turn)
@@ -139,11 +142,8 @@ impl Flight {
     /// The callout was handed to the host.
     #[must_use]
     pub(crate) fn sent(mut self, now: Timestamp) -> Self {
-        if let State::Queued(call) = self.state {
-            let timeout = self
-                .place()
-                .map(|link| link.upstream.timeout)
-                .unwrap_or_default();
+        if let State::Queued(call, _) = self.state {
+            let timeout = self.timeout();
             self.state = State::Asking(call, now.after(timeout).after(GRACE));
         }
         self
@@ -157,7 +157,7 @@ impl Flight {
     /// The callout whose outcome this flight waits for.
     pub(crate) const fn awaited(&self) -> Option<CalloutId> {
         match self.state {
-            State::Queued(call) | State::Asking(call, _) => Some(call),
+            State::Queued(call, _) | State::Asking(call, _) => Some(call),
             State::Pausing(_) => None,
         }
     }
@@ -165,8 +165,9 @@ impl Flight {
     /// Whether something is due: the end of a pause, or an outcome that will not come any more.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         match self.state {
-            State::Queued(_) => false,
-            State::Asking(_, until) | State::Pausing(until) => until <= now,
+            State::Queued(_, until) => until.is_due(self.timeout(), now),
+            State::Asking(_, until) => until.is_due(self.timeout().saturating_add(GRACE), now),
+            State::Pausing(until) => until.is_due(PAUSE, now),
         }
     }
 
@@ -179,7 +180,9 @@ impl Flight {
         self.note(Sign::of(&outcome), turn);
         match outcome {
             CalloutOutcome::Answer(answer) => self.on_answer(answer, turn),
-            CalloutOutcome::Unreachable => self.fail(Fault::Unreachable, String::new(), turn),
+            CalloutOutcome::Unreachable | CalloutOutcome::NotSent => {
+                self.fail(Fault::Unreachable, String::new(), turn)
+            }
             CalloutOutcome::Reset => self.fail(Fault::Reset, String::new(), turn),
             CalloutOutcome::Timeout => self.fail(Fault::Timeout, String::new(), turn),
             CalloutOutcome::UnknownTarget => {
@@ -195,7 +198,7 @@ impl Flight {
     pub(crate) fn on_due(self, turn: &mut Turn<'_>) -> Next {
         match self.state {
             State::Pausing(_) => self.ask(turn),
-            State::Queued(_) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
+            State::Queued(..) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
         }
     }
 
@@ -226,6 +229,9 @@ impl Flight {
             return self.on_redirect(answer.status, location.clone(), turn);
         }
         match Verdict::of_status(answer.status) {
+            Verdict::Found if self.is_head() && answer.head.is_page() => {
+                self.fail(Fault::InvalidBody, String::new(), turn)
+            }
             Verdict::Found if self.want.goal == Goal::Locate => self.located(None),
             Verdict::Found => self.on_found(answer, turn),
             Verdict::Missing(missing) => self.on_missing(missing, &answer, turn),
@@ -280,6 +286,7 @@ impl Flight {
     }
 
     fn on_missing(mut self, missing: Missing, answer: &Answer, turn: &mut Turn<'_>) -> Next {
+        self.absence = self.absence.with(answer.head.cache_control);
         if self.next_place().is_some() {
             return self.advance(turn);
         }
@@ -291,8 +298,8 @@ impl Flight {
             return self.lost();
         };
         let words = upstream_words(&answer.head, whole(&answer.body));
-        let lifetime = Lifetime::of_missing(&self.want.source.freshness)
-            .unless_forbidden(answer.head.cache_control);
+        let lifetime =
+            Lifetime::of_missing(&self.want.source.freshness).unless_forbidden(self.absence);
         let status = crate::reply::status_of_missing(missing);
         self.land(
             status,
@@ -307,7 +314,9 @@ impl Flight {
     /// Metadata follows a redirect to a target that is listed; an archive's is only remembered.
     fn on_redirect(self, status: u16, location: Rc<str>, turn: &mut Turn<'_>) -> Next {
         if self.want.goal == Goal::Locate {
-            return self.located(Some(location));
+            // What the `.info` redirects to is not the archive.
+            let location = Some(location).filter(|_| self.is_head());
+            return self.located(location);
         }
         let Some(upstream) = self.place().map(|link| link.upstream.clone()) else {
             return self.lost();
@@ -402,7 +411,7 @@ impl Flight {
             return self.lost();
         };
         let callout = ask::callout(&self.want, &link.upstream, &self.stage, turn.next);
-        self.state = State::Queued(turn.next);
+        self.state = State::Queued(turn.next, turn.now.after(self.timeout()));
         Next::Fly(Box::new(self), Some(callout))
     }
 
@@ -423,15 +432,13 @@ impl Flight {
         lifetime: Lifetime,
         now: Timestamp,
     ) -> Next {
-        let fresh_until = now.after(lifetime.fresh);
-        let head = EntryHead {
+        let answer = Answered {
             status,
             content_type,
-            stored_at: now,
-            fresh_until,
-            stale_until: fresh_until,
+            upstream,
+            body,
         };
-        let landing = match Entry::new(head, self.want.key.as_str(), upstream, body) {
+        let landing = match Entry::of(answer, self.want.key.as_str(), lifetime, now) {
             Ok(entry) => Landing::Answered {
                 entry: Rc::new(entry),
                 storable: lifetime.is_storable(),
@@ -445,6 +452,12 @@ impl Flight {
     fn lost(self) -> Next {
         let failure = Failure::new(Fault::UnknownTarget, &"none".into(), String::new());
         Next::Land(self.want, Landing::Failed(Rc::new(failure)))
+    }
+
+    fn timeout(&self) -> Duration {
+        self.place()
+            .map(|link| link.upstream.timeout)
+            .unwrap_or_default()
     }
 
     fn place(&self) -> Option<&Link> {

@@ -4,6 +4,7 @@
 //! root context that sent it. What outlives a configuration is in the [`Store`].
 
 mod airspace;
+mod knowing;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -16,20 +17,23 @@ use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, Via,
+    Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, Via,
     request_id,
 };
 use crate::flight::{Goal, Landing, USER_AGENT, Want};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
-use crate::health::Sign;
 use crate::metrics::{Counters, count};
 use crate::reply::{self, Client, Provenance, Reply};
-use crate::store::{Delay, Location, Namespace, Store};
+use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Source, Sources, Upstream};
 
 use airspace::{Airspace, Arrival, Ground};
+use knowing::Way;
+
+/// A longer `If-None-Match` is not kept while a client waits: it names nothing of ours.
+const MAX_TAGS: usize = 1024;
 
 /// Names a client's request; the host never uses one twice while it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +74,7 @@ pub struct Gateway {
     namespace: Box<str>,
     max_object: usize,
     space: Rc<RefCell<Namespace>>,
+    copies: Copies,
     airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
@@ -87,6 +92,7 @@ impl Gateway {
         let space = store
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
+        let copies = space.borrow().copies.clone();
         Self {
             serve: config.serve.clone(),
             sources: Sources::new(config),
@@ -94,6 +100,7 @@ impl Gateway {
             invalidate: config.invalidate.clone(),
             namespace: (*config.namespace).into(),
             max_object: config.memory.max_object,
+            copies,
             space,
             airspace: Airspace::default(),
             exchanges: HashMap::new(),
@@ -143,10 +150,10 @@ impl Gateway {
             return HeadStep::Pass;
         };
         self.learn(&exchange, &answer, now);
-        let settings = settings(&self.redirects, &self.serve, self.max_object);
-        let (exchange, step) = exchange.on_head(answer, settings);
+        let (exchange, step, keep) = exchange.on_head(answer, self.settings(), now);
         self.exchanges
             .extend(exchange.map(|exchange| (id, exchange)));
+        self.keep_all(keep);
         step
     }
 
@@ -171,15 +178,15 @@ impl Gateway {
         let (exchange, step, keep) = exchange.on_body(piece, now);
         self.exchanges
             .extend(exchange.map(|exchange| (id, exchange)));
-        if let Some(Keep { key, entry }) = keep {
-            self.keep(key, entry);
-        }
+        self.keep_all(keep);
         step
     }
 
     /// The client has its answer, or is gone. Nothing is said to it any more.
     pub fn on_closed(&mut self, id: StreamId) {
-        self.exchanges.remove(&id);
+        if let Some(Exchange::Waiting(ask)) = self.exchanges.remove(&id) {
+            self.airspace.leave(&ask.key, id);
+        }
     }
 
     /// The outcome of a callout is here; one that nothing waits for is counted and dropped.
@@ -214,8 +221,7 @@ impl Gateway {
             let Some(exchange) = self.exchanges.remove(&id) else {
                 continue;
             };
-            let settings = settings(&self.redirects, &self.serve, self.max_object);
-            match exchange.on_landed(&touchdown.landing, touchdown.stored, settings, now) {
+            match exchange.on_landed(&touchdown.landing, touchdown.stored, self.settings(), now) {
                 None => {}
                 Some(Landed::Reply(reply)) => return Some((id, Step::Reply(reply))),
                 Some(Landed::Forward {
@@ -290,13 +296,25 @@ impl Gateway {
             source: source.clone(),
             is_head: found.method == b"HEAD",
             request_id: request_id(found.request_id),
-            if_none_match: found.if_none_match.map(<[u8]>::to_vec),
+            if_none_match: found
+                .if_none_match
+                .filter(|tags| tags.len() <= MAX_TAGS)
+                .map(<[u8]>::to_vec),
             collapsed: false,
         };
-        let follow = pages::query(found.path) == Some(reply::FOLLOW.as_bytes());
-        match self.streamed_from(&ask, follow) {
-            Some(upstream) => self.forward(id, ask, upstream, None, Via::Choice),
-            None => self.wait(id, ask, traceparent(found.traceparent), now),
+        if let Some(reply) = self.delayed(&ask, now) {
+            return Step::Reply(reply);
+        }
+        let again = pages::query(found.path) == Some(reply::FOLLOW.as_bytes());
+        match self.way_to(ask, again, now) {
+            Way::Known(Landed::Reply(reply)) => Step::Reply(reply),
+            Way::Known(Landed::Forward {
+                ask,
+                upstream,
+                path,
+                via,
+            }) => self.forward(id, *ask, upstream, path, via),
+            Way::Asked(ask) => self.wait(id, ask, traceparent(found.traceparent), now),
         }
     }
 
@@ -327,28 +345,6 @@ impl Gateway {
             None => count(&mut space.counters.memory_misses_total),
         }
         entry
-    }
-
-    /// The upstream that the host streams an object from; `None` for what a callout brings, and for an archive of which
-    /// it must be found out first who has it, or where that one redirects to.
-    fn streamed_from(&self, ask: &Ask, follow: bool) -> Option<Rc<Upstream>> {
-        let mut space = self.space.borrow_mut();
-        let location = space
-            .locations
-            .get(version_of(ask.request.canonical()))
-            .cloned();
-        let is_zip = ask.request.endpoint() == Endpoint::Zip;
-        let is_large_mod = ask.request.endpoint() == Endpoint::Mod
-            && location.as_ref().is_some_and(|known| known.oversized_mod);
-        if !is_zip && !is_large_mod {
-            return None;
-        }
-        let known = location
-            .as_ref()
-            .and_then(|known| ask.source.named(&known.upstream));
-        let upstream = known.or_else(|| ask.source.only())?;
-        let redirects = is_zip && (follow || space.redirecting.contains(&upstream.name));
-        (!redirects).then(|| upstream.clone())
     }
 
     fn forward(
@@ -385,9 +381,6 @@ impl Gateway {
             self.count(|counters| &mut counters.coalesced_total);
             return Step::Wait;
         }
-        if let Some(reply) = self.delayed(&ask, now) {
-            return Step::Reply(reply);
-        }
         if self.airspace.is_full() {
             self.count(|counters| &mut counters.overloads_total);
             return Step::Reply(reply::overload(&ask.request_id));
@@ -408,21 +401,6 @@ impl Gateway {
         let arrival = self.with_ground(now, |airspace, ground| airspace.start(want, id, ground));
         self.land(arrival, now);
         Step::Wait
-    }
-
-    /// The answer for an object that its upstream wants to be asked for later.
-    fn delayed(&mut self, ask: &Ask, now: Timestamp) -> Option<Reply> {
-        let mut space = self.space.borrow_mut();
-        let delay = space.delays.get(&ask.key)?;
-        if delay.until <= now {
-            space.delays.pop(&ask.key);
-            return None;
-        }
-        // Rounded up: who comes back then is not told to wait again.
-        let seconds = delay.until.seconds_since(now).saturating_add(1);
-        let mut failure = (*delay.failure).clone();
-        failure.retry_after = Some(seconds.to_string().into());
-        Some(reply::failure(&failure, &ask.request_id))
     }
 
     fn land(&mut self, arrival: Option<Arrival>, now: Timestamp) {
@@ -454,68 +432,13 @@ impl Gateway {
             Landing::Oversized(upstream) => self.remember_location(&want, &upstream.name, true),
             Landing::Failed(failure) => {
                 self.count(|counters| &mut counters.flight_failures_total);
-                if let Some(wait) = failure.wait() {
-                    let delay = Delay {
-                        until: now.after(wait),
-                        failure: failure.clone(),
-                    };
-                    self.space.borrow_mut().delays.put(want.key.clone(), delay);
-                }
+                self.delay(&want.key, failure, now);
             }
             Landing::Unstorable => self.count(|counters| &mut counters.flight_failures_total),
         }
         let touchdown = Rc::new(Touchdown { landing, stored });
         self.landed
             .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
-    }
-
-    /// Remembers where a version lives, so that its archive is asked of the same upstream.
-    fn remember_location(&mut self, want: &Want, upstream: &str, oversized_mod: bool) {
-        let is_version = matches!(
-            want.request.endpoint(),
-            Endpoint::Info | Endpoint::Mod | Endpoint::Zip
-        );
-        if !is_version || (want.source.only().is_some() && !oversized_mod) {
-            return;
-        }
-        let mut space = self.space.borrow_mut();
-        let version = version_of(want.request.canonical());
-        let oversized_mod = oversized_mod
-            || space
-                .locations
-                .peek(version)
-                .is_some_and(|known| known.oversized_mod);
-        space.locations.put(
-            version.into(),
-            Location {
-                upstream: upstream.into(),
-                oversized_mod,
-            },
-        );
-    }
-
-    /// What the head of a forwarded answer says of the upstream.
-    fn learn(&self, exchange: &Exchange, answer: &ForwardedHead, now: Timestamp) {
-        let Exchange::Forwarded(ask, upstream, via) = exchange else {
-            return;
-        };
-        let mut space = self.space.borrow_mut();
-        // Where a redirect led says nothing of the upstream.
-        if !matches!(via, Via::Redirect) {
-            let sign = answer
-                .made_by
-                .sign()
-                .unwrap_or_else(|| Sign::of_status(answer.status));
-            let module = ask.request.module().unwrap_or_default();
-            space.health.note(upstream, &module, sign, now);
-        }
-        if matches!(answer.status, 404 | 410) {
-            // It does not have what it seemed to have: the next request finds out anew.
-            space.locations.pop(version_of(ask.request.canonical()));
-        }
-        if matches!(answer.status, 301..=303 | 307 | 308) {
-            space.redirecting.put(upstream.name.clone(), ());
-        }
     }
 
     /// Puts an entry into memory, unless it is too large; tells whether it did.
@@ -529,6 +452,28 @@ impl Gateway {
             count(&mut space.counters.stored_total);
         }
         kept
+    }
+
+    fn keep_all(&mut self, keep: Option<Keep>) {
+        if let Some(Keep { key, entry }) = keep {
+            self.keep(key, entry);
+        }
+    }
+
+    const fn settings(&self) -> Settings<'_> {
+        let Self {
+            max_object,
+            serve,
+            redirects,
+            copies,
+            ..
+        } = self;
+        Settings {
+            max_object: *max_object,
+            serve,
+            redirects,
+            copies,
+        }
     }
 
     fn with_ground<T>(
@@ -547,18 +492,6 @@ impl Gateway {
 
     fn count(&self, counter: impl FnOnce(&mut Counters) -> &mut u64) {
         count(counter(&mut self.space.borrow_mut().counters));
-    }
-}
-
-const fn settings<'a>(
-    redirects: &'a Redirects,
-    serve: &'a Serve,
-    max_object: usize,
-) -> Settings<'a> {
-    Settings {
-        max_object,
-        serve,
-        redirects,
     }
 }
 

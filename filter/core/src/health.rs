@@ -50,7 +50,7 @@ impl Sign {
             CalloutOutcome::Unreachable | CalloutOutcome::Reset | CalloutOutcome::Timeout => {
                 Self::Ill
             }
-            CalloutOutcome::UnknownTarget => Self::None,
+            CalloutOutcome::NotSent | CalloutOutcome::UnknownTarget => Self::None,
         }
     }
 
@@ -75,7 +75,7 @@ impl Health {
     pub(crate) fn is_aside(&self, upstream: &Upstream, now: Timestamp) -> bool {
         self.records
             .peek(&upstream.name)
-            .is_some_and(|record| now < record.aside_until)
+            .is_some_and(|record| !record.aside_until.is_due(upstream.fail_timeout, now))
     }
 
     /// A request for `module`, retries included, ended like this.

@@ -7,13 +7,16 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use lru::LruCache;
 
 use crate::cache::{Key, MemoryCache};
+use crate::exchange::Copies;
 use crate::health::Health;
 use crate::metrics::Counters;
 use crate::time::Timestamp;
+use crate::upstream::Upstream;
 use crate::verdict::Failure;
 
 /// Of how many versions a namespace remembers where they live.
@@ -54,6 +57,10 @@ pub(crate) struct Namespace {
     pub(crate) locations: LruCache<Box<str>, Location>,
     /// Upstreams that answered an archive with a redirect: they are asked by HEAD first.
     pub(crate) redirecting: LruCache<Rc<str>, ()>,
+    /// Where an archive was redirected to just now: its client comes again for it.
+    pub(crate) moved: LruCache<Key, Moved>,
+    /// Copies of archives that are being made.
+    pub(crate) copies: Copies,
     /// Objects that their upstream wants to be asked for later.
     pub(crate) delays: LruCache<Key, Delay>,
     pub(crate) health: Health,
@@ -62,9 +69,18 @@ pub(crate) struct Namespace {
     pub(crate) told: Counters,
 }
 
+/// Where an archive was redirected to, by whom, and until when that is believed.
+#[derive(Clone)]
+pub(crate) struct Moved {
+    pub(crate) location: Rc<str>,
+    pub(crate) upstream: Rc<Upstream>,
+    pub(crate) until: Timestamp,
+}
+
 /// Until when an object is not asked for, and what is said instead.
 pub(crate) struct Delay {
     pub(crate) until: Timestamp,
+    pub(crate) span: Duration,
     pub(crate) failure: Rc<Failure>,
 }
 
@@ -83,6 +99,8 @@ impl Namespace {
             memory: MemoryCache::new(budget),
             locations: LruCache::new(LOCATIONS),
             redirecting: LruCache::new(FEW),
+            moved: LruCache::new(FEW),
+            copies: Copies::default(),
             delays: LruCache::new(FEW),
             health: Health::default(),
             counters: Counters::default(),

@@ -130,7 +130,7 @@ pub(crate) const fn is_worth_a_retry(outcome: &CalloutOutcome) -> bool {
         CalloutOutcome::Answer(answer) => {
             matches!(answer.status, 502..=504) && answer.head.retry_after.is_none()
         }
-        CalloutOutcome::Unreachable | CalloutOutcome::Reset => true,
+        CalloutOutcome::Unreachable | CalloutOutcome::NotSent | CalloutOutcome::Reset => true,
         CalloutOutcome::Timeout | CalloutOutcome::UnknownTarget => false,
     }
 }
@@ -163,6 +163,9 @@ impl Failure {
     /// How long the upstream wants to be left alone with this object: `Retry-After` in seconds, at most five minutes.
     pub(crate) fn wait(&self) -> Option<Duration> {
         const MOST: u64 = 300;
+        if !matches!(self.fault, Fault::RateLimited | Fault::Status(503)) {
+            return None;
+        }
         let seconds: u64 = self.retry_after.as_deref()?.parse().ok()?;
         (seconds > 0).then(|| Duration::from_secs(seconds.min(MOST)))
     }

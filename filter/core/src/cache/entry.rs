@@ -3,6 +3,7 @@
 use thiserror::Error;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
 
+use super::Lifetime;
 use crate::time::Timestamp;
 
 const MAGIC: [u8; 4] = *b"gopx";
@@ -70,6 +71,19 @@ pub struct EntryHead {
     pub stale_until: Timestamp,
 }
 
+/// An answer that may be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// 200, 404 or 410.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: ContentType,
+    /// The name of the upstream that gave it.
+    pub upstream: &'a str,
+    /// The body; of an absence, the upstream's words.
+    pub body: &'a [u8],
+}
+
 /// Why bytes are no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Corrupt {
@@ -108,7 +122,34 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Makes the entry of an answer.
+    /// Makes the entry of an answer that came `now`.
+    ///
+    /// # Errors
+    /// As [`Entry::new`].
+    pub fn of(
+        answer: Answered<'_>,
+        key: &str,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Result<Self, Corrupt> {
+        let Answered {
+            status,
+            content_type,
+            upstream,
+            body,
+        } = answer;
+        let fresh_until = now.after(lifetime.fresh);
+        let head = EntryHead {
+            status,
+            content_type,
+            stored_at: now,
+            fresh_until,
+            stale_until: fresh_until,
+        };
+        Self::new(head, key, upstream, body)
+    }
+
+    /// Makes the stored form of an answer.
     ///
     /// # Errors
     /// [`Corrupt::Length`] for a key or name above 64 KiB, or a body above 4 GiB.

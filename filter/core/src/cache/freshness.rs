@@ -79,6 +79,14 @@ pub struct UpstreamCacheControl {
 }
 
 impl UpstreamCacheControl {
+    /// Both are obeyed.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            forbids_storing: self.forbids_storing || other.forbids_storing,
+        }
+    }
+
     /// Reads one field line; several lines add up.
     #[must_use]
     pub fn and(self, field: &[u8]) -> Self {

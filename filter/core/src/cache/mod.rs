@@ -5,7 +5,7 @@ mod freshness;
 mod key;
 mod memory;
 
-pub use entry::{ContentType, Corrupt, Entry, EntryHead};
+pub use entry::{Answered, ContentType, Corrupt, Entry, EntryHead};
 pub use freshness::{Lifetime, UpstreamCacheControl};
 pub use key::Key;
 pub use memory::MemoryCache;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
-use crate::cache::{ContentType, Lifetime};
+use crate::cache::{Answered, ContentType, Lifetime};
 use crate::callout::AnswerHead;
 use crate::reply::{self, Reply};
 use crate::text::{MAX_UPSTREAM_BYTES, error_text, upstream_words};
@@ -35,12 +35,14 @@ impl Explaining {
         upstream: &Rc<Upstream>,
         trouble: Trouble,
         answer: ForwardedHead,
-    ) -> (Option<Exchange>, HeadStep) {
-        let alone = ask.source.chain.len() == 1;
+        now: Timestamp,
+    ) -> (Option<Exchange>, HeadStep, Option<Keep>) {
         let lifetime = match trouble {
             // Of a longer chain only one upstream was asked.
-            Trouble::Missing(_) if alone => Lifetime::of_missing(&ask.source.freshness)
-                .unless_forbidden(answer.head.cache_control),
+            Trouble::Missing(_) if ask.source.only().is_some() => {
+                Lifetime::of_missing(&ask.source.freshness)
+                    .unless_forbidden(answer.head.cache_control)
+            }
             Trouble::Missing(_) | Trouble::Failed(_) => Lifetime::NONE,
         };
         let (status, fields) = match trouble {
@@ -54,28 +56,38 @@ impl Explaining {
                 (reply::status_of(fault), reply::failure_fields(&failure))
             }
         };
+        let without_body = answer.end_of_stream || ask.is_head;
+        let (upstream, head, words) = (upstream.clone(), answer.head, Vec::new());
         let explaining = Self {
             ask,
-            upstream: upstream.clone(),
+            upstream,
             trouble,
-            head: answer.head,
+            head,
             lifetime,
-            words: Vec::new(),
+            words,
         };
-        if answer.end_of_stream {
-            let body = reply::Body::Text(explaining.text());
+        if !without_body {
             return (
+                Some(Exchange::Explaining(explaining)),
+                HeadStep::Send { status, fields },
                 None,
-                HeadStep::Replace(Reply {
-                    status,
-                    fields,
-                    body,
-                }),
             );
         }
+        let body = reply::Body::Text(explaining.text());
+        // What a HEAD brings has no words, and would hide those of a GET.
+        let keep = if explaining.ask.is_head {
+            None
+        } else {
+            explaining.keep(now)
+        };
         (
-            Some(Exchange::Explaining(explaining)),
-            HeadStep::Send { status, fields },
+            None,
+            HeadStep::Replace(Reply {
+                status,
+                fields,
+                body,
+            }),
+            keep,
         )
     }
 
@@ -124,15 +136,12 @@ impl Explaining {
             return None;
         };
         let words = upstream_words(&self.head, &self.words);
-        let status = reply::status_of_missing(missing);
-        keep(
-            self.ask.key,
-            status,
-            ContentType::Text,
-            &self.upstream.name,
-            words.as_bytes(),
-            self.lifetime,
-            now,
-        )
+        let answer = Answered {
+            status: reply::status_of_missing(missing),
+            content_type: ContentType::Text,
+            upstream: &self.upstream.name,
+            body: words.as_bytes(),
+        };
+        keep(&self.ask.key, answer, self.lifetime, now)
     }
 }

@@ -9,8 +9,8 @@ use crate::reply::{self, FOLLOW, Reply};
 use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault};
 
-/// A probe found the archive behind a redirect.
-pub(super) fn located(
+/// The archive is behind a redirect.
+pub(crate) fn located(
     ask: Ask,
     upstream: &Rc<Upstream>,
     location: &Rc<str>,
@@ -48,16 +48,7 @@ pub(super) fn redirected(
     };
     match follow(location, (&**upstream).into(), settings.redirects) {
         // The host cannot send the request elsewhere any more. The client comes again, and then its way is known.
-        Leads::Known { .. } if via == Via::Choice => {
-            let path = [
-                settings.serve.base_path(),
-                ask.request.canonical(),
-                "?",
-                FOLLOW,
-            ]
-            .concat();
-            reply::redirect(path)
-        }
+        Leads::Known { .. } if via != Via::Redirect => again(ask, settings),
         Leads::Known { .. } => failure(
             ask,
             upstream,
@@ -66,6 +57,34 @@ pub(super) fn redirected(
         Leads::Unlisted(host) => unlisted(ask, upstream, &host, location, settings),
         Leads::Nowhere => nowhere(ask, upstream),
     }
+}
+
+/// An upstream of a chain that was asked because it seemed to have the archive says that it has not. The client comes again,
+/// and then all are asked.
+pub(super) fn not_where_it_seemed(
+    ask: &Ask,
+    upstream: &Rc<Upstream>,
+    via: Via,
+    settings: Settings<'_>,
+) -> Reply {
+    match via {
+        Via::Choice => again(ask, settings),
+        Via::Probe | Via::Redirect => {
+            let words = "the upstream has the archive by HEAD, and has not when it is asked for it";
+            let failure = Failure::new(Fault::InvalidBody, &upstream.name, words.to_owned());
+            reply::failure(&failure, &ask.request_id)
+        }
+    }
+}
+
+fn again(ask: &Ask, settings: Settings<'_>) -> Reply {
+    let path = [
+        settings.serve.base_path(),
+        ask.request.canonical(),
+        "?",
+        FOLLOW,
+    ];
+    reply::redirect(path.concat())
 }
 
 fn unlisted(

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
-use crate::cache::{ContentType, Lifetime};
+use super::copying::Copy;
+use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep};
+use crate::cache::{Answered, ContentType, Lifetime};
 use crate::goproxy::Endpoint;
 use crate::reply;
 use crate::time::Timestamp;
@@ -24,7 +25,7 @@ pub(crate) struct Streaming {
     upstream: Rc<str>,
     lifetime: Lifetime,
     /// What was copied so far, unless there is nothing to keep.
-    copy: Option<Vec<u8>>,
+    copy: Option<Copy>,
     max_object: usize,
     expected: Option<u64>,
     seen: u64,
@@ -35,7 +36,7 @@ impl Streaming {
         ask: Ask,
         upstream: &Upstream,
         answer: &ForwardedHead,
-        max_object: usize,
+        settings: Settings<'_>,
     ) -> (Option<Exchange>, HeadStep) {
         if let Some(words) = invalid_head(&ask, answer) {
             let failure = Failure::new(Fault::InvalidBody, &upstream.name, words);
@@ -53,40 +54,37 @@ impl Streaming {
             status: 200,
             fields,
         };
-        if answer.end_of_stream {
+        if answer.end_of_stream || ask.is_head {
             return (None, send);
         }
+        let max_object = settings.max_object;
         let fits = expected
             .is_none_or(|bytes| usize::try_from(bytes).is_ok_and(|bytes| bytes <= max_object));
-        let worth_it =
-            fits && max_object > 0 && lifetime.is_storable() && !ask.request.is_toolchain();
-        let capacity = expected
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .unwrap_or_default();
-        let copy = worth_it.then(|| Vec::with_capacity(capacity));
+        // A `.mod` comes this way only because it is too large for a callout.
+        let is_kept = ask.request.endpoint() == Endpoint::Zip && !ask.request.is_toolchain();
+        let worth_it = fits && is_kept && lifetime.is_storable();
+        let copy = worth_it.then(|| Copy::start(settings.copies));
         let upstream = upstream.name.clone();
-        (
-            Some(Exchange::Streaming(Self {
-                ask,
-                upstream,
-                lifetime,
-                copy,
-                max_object,
-                expected,
-                seen: 0,
-            })),
-            send,
-        )
+        let streaming = Self {
+            ask,
+            upstream,
+            lifetime,
+            copy,
+            max_object,
+            expected,
+            seen: 0,
+        };
+        (Some(Exchange::Streaming(streaming)), send)
     }
 
     /// How many bytes of the next piece are looked at.
     pub(super) fn wants(&self) -> usize {
-        match (&self.copy, self.ask.request.endpoint()) {
+        match (&self.copy, self.is_zip()) {
             (Some(_), _) => usize::MAX,
-            (None, Endpoint::Zip) => ZIP_MAGIC
+            (None, true) => ZIP_MAGIC
                 .len()
                 .saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX)),
-            (None, _) => 0,
+            (None, false) => 0,
         }
     }
 
@@ -95,21 +93,15 @@ impl Streaming {
         piece: Piece<'_>,
         now: Timestamp,
     ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
-        if self.ask.request.endpoint() == Endpoint::Zip
-            && !continues_zip_magic(self.seen, piece.bytes)
-        {
+        if self.is_zip() && !continues_zip_magic(self.seen, piece.bytes) {
             return (None, BodyStep::Reset, None);
         }
         self.seen = self
             .seen
             .saturating_add(u64::try_from(piece.size).unwrap_or(u64::MAX));
-        if let Some(copy) = &mut self.copy {
-            if copy.len().saturating_add(piece.size) > self.max_object {
-                self.copy = None;
-            } else {
-                copy.extend_from_slice(piece.bytes);
-            }
-        }
+        self.copy = self
+            .copy
+            .and_then(|copy| copy.with(piece.bytes, self.max_object));
         if !piece.end_of_stream {
             return (Some(Exchange::Streaming(self)), BodyStep::Pass, None);
         }
@@ -119,10 +111,13 @@ impl Streaming {
         (None, BodyStep::Pass, self.keep(now))
     }
 
+    fn is_zip(&self) -> bool {
+        self.ask.request.endpoint() == Endpoint::Zip
+    }
+
     fn is_short(&self) -> bool {
-        let magic = u64::try_from(ZIP_MAGIC.len()).unwrap_or_default();
-        let least = if self.ask.request.endpoint() == Endpoint::Zip {
-            magic
+        let least = if self.is_zip() {
+            u64::try_from(ZIP_MAGIC.len()).unwrap_or_default()
         } else {
             0
         };
@@ -130,31 +125,41 @@ impl Streaming {
     }
 
     fn keep(self, now: Timestamp) -> Option<Keep> {
-        let copy = self.copy?;
-        // A `.mod` comes this way only because it is too large for a callout.
-        if self.ask.request.endpoint() != Endpoint::Zip {
+        let copy = self.copy.as_ref()?.bytes();
+        // Where nobody said how long it is, the end of the connection may have been the end of the upstream.
+        if self.expected.is_none() && !ends_like_zip(copy) {
             return None;
         }
-        keep(
-            self.ask.key,
-            200,
-            ContentType::Zip,
-            &self.upstream,
-            &copy,
-            self.lifetime,
-            now,
-        )
+        let answer = Answered {
+            status: 200,
+            content_type: ContentType::Zip,
+            upstream: &self.upstream,
+            body: copy,
+        };
+        keep(&self.ask.key, answer, self.lifetime, now)
     }
 }
 
+/// Whether the end-of-central-directory record stands where it must (APPNOTE.TXT, section 4.3.16): 22 bytes and its comment
+/// before the end.
+fn ends_like_zip(archive: &[u8]) -> bool {
+    const RECORD: usize = 22;
+    const LONGEST: usize = RECORD + 0xffff;
+    let start = archive.len().saturating_sub(LONGEST);
+    let tail = archive.get(start..).unwrap_or_default();
+    tail.windows(RECORD).enumerate().any(|(at, record)| {
+        let [b'P', b'K', 5, 6, .., low, high] = record else {
+            return false;
+        };
+        let comment = usize::from(u16::from_le_bytes([*low, *high]));
+        at.saturating_add(RECORD).saturating_add(comment) == tail.len()
+    })
+}
+
 /// Why a 200 cannot be what was asked for, judged before the client sees a byte.
-fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
+pub(super) fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> {
     let refused = match ask.request.endpoint() {
-        Endpoint::Zip => {
-            answer
-                .head
-                .is_type(&["text/", "application/json", "application/xhtml+xml"])
-        }
+        Endpoint::Zip => answer.head.is_page(),
         _ => answer
             .head
             .is_type(&["text/html", "application/json", "application/xhtml+xml"]),

@@ -1,6 +1,7 @@
 //! All flights of a gateway: their callouts, and the streams that wait on them.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::StreamId;
 use crate::cache::Key;
@@ -12,18 +13,34 @@ use crate::time::Timestamp;
 
 /// Callouts that one gateway has in flight at a time.
 pub(super) const MAX_CALLOUTS: usize = 512;
-/// Callouts that wait for room among them.
-pub(super) const MAX_QUEUED: usize = 4096;
+/// How many of them may be to one target: an upstream that hangs leaves room for the others.
+pub(super) const MAX_TO_ONE: usize = 384;
+/// Flights of one gateway, those that wait for room among them.
+pub(super) const MAX_FLIGHTS: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Airspace {
     flights: HashMap<Key, Airborne>,
     /// Callouts whose outcome is awaited.
     calls: HashMap<CalloutId, Key>,
+    /// Those of them that the host has, and to whom they are.
+    sent: HashMap<CalloutId, Rc<str>>,
+    lines: Vec<Line>,
+    last_call: u32,
+}
+
+/// The callouts to one target.
+struct Line {
+    target: Rc<str>,
     /// How many of them the host has.
     sent: usize,
-    outbox: VecDeque<Callout>,
-    last_call: u32,
+    queued: VecDeque<Callout>,
+}
+
+impl Line {
+    fn has_callout(&self) -> bool {
+        !self.queued.is_empty() && self.sent < MAX_TO_ONE
+    }
 }
 
 /// A flight, and who waits on it.
@@ -53,9 +70,16 @@ impl Airspace {
         flight.map(|airborne| airborne.waiting.push(id)).is_some()
     }
 
+    /// Whoever waited on the flight of `key` is gone.
+    pub(super) fn leave(&mut self, key: &Key, id: StreamId) {
+        if let Some(airborne) = self.flights.get_mut(key) {
+            airborne.waiting.retain(|waiting| *waiting != id);
+        }
+    }
+
     /// Whether no further flight may start.
     pub(super) fn is_full(&self) -> bool {
-        self.outbox.len() >= MAX_QUEUED
+        self.flights.len() >= MAX_FLIGHTS
     }
 
     /// Starts a flight; it can be over at once, if nobody may be asked.
@@ -76,8 +100,7 @@ impl Airspace {
         outcome: CalloutOutcome,
         ground: Ground<'_>,
     ) -> Result<Option<Arrival>, TooLate> {
-        let key = self.calls.remove(&call).ok_or(TooLate)?;
-        self.sent = self.sent.saturating_sub(1);
+        let key = self.forget(call).ok_or(TooLate)?;
         let Airborne { flight, waiting } = self.flights.remove(&key).ok_or(TooLate)?;
         let next = flight.on_outcome(outcome, &mut self.turn(ground));
         Ok(self.proceed(next, waiting))
@@ -96,8 +119,7 @@ impl Airspace {
     pub(super) fn on_due(&mut self, key: &Key, ground: Ground<'_>) -> Option<Arrival> {
         let Airborne { flight, waiting } = self.flights.remove(key)?;
         if let Some(call) = flight.awaited() {
-            self.calls.remove(&call);
-            self.sent = self.sent.saturating_sub(1);
+            self.forget(call);
         }
         let next = flight.on_due(&mut self.turn(ground));
         self.proceed(next, waiting)
@@ -105,28 +127,64 @@ impl Airspace {
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
     pub(super) fn next_callout(&mut self, now: Timestamp) -> Option<Callout> {
-        if self.sent >= MAX_CALLOUTS {
+        if self.sent.len() >= MAX_CALLOUTS {
             return None;
         }
-        let callout = self.outbox.pop_front()?;
+        let place = self.lines.iter().position(Line::has_callout)?;
+        let line = self.lines.get_mut(place)?;
+        let callout = line.queued.pop_front()?;
+        line.sent = line.sent.saturating_add(1);
+        self.sent.insert(callout.id, line.target.clone());
+        // The targets take turns.
+        self.lines.rotate_left(place.saturating_add(1));
         if let Some(key) = self.calls.get(&callout.id).cloned()
             && let Some(Airborne { flight, waiting }) = self.flights.remove(&key)
         {
-            self.flights.insert(
-                key,
-                Airborne {
-                    flight: Box::new(flight.sent(now)),
-                    waiting,
-                },
-            );
+            let flight = Box::new(flight.sent(now));
+            self.flights.insert(key, Airborne { flight, waiting });
         }
-        self.sent = self.sent.saturating_add(1);
         Some(callout)
     }
 
     /// Whether a callout may be handed to the host.
     pub(super) fn has_callout(&self) -> bool {
-        !self.outbox.is_empty() && self.sent < MAX_CALLOUTS
+        self.sent.len() < MAX_CALLOUTS && self.lines.iter().any(Line::has_callout)
+    }
+
+    /// Puts a callout into the line of its target. There are as many lines as the configuration has targets.
+    fn queue(&mut self, callout: Callout) {
+        let line = self
+            .lines
+            .iter_mut()
+            .find(|line| line.target == callout.target);
+        match line {
+            Some(line) => line.queued.push_back(callout),
+            None => {
+                let target = callout.target.clone();
+                self.lines.push(Line {
+                    target,
+                    sent: 0,
+                    queued: VecDeque::from([callout]),
+                });
+            }
+        }
+    }
+
+    /// No outcome of the callout is awaited any more, be it with the host or still in its line.
+    fn forget(&mut self, call: CalloutId) -> Option<Key> {
+        let key = self.calls.remove(&call)?;
+        match self.sent.remove(&call) {
+            Some(target) => {
+                if let Some(line) = self.lines.iter_mut().find(|line| line.target == target) {
+                    line.sent = line.sent.saturating_sub(1);
+                }
+            }
+            None => self
+                .lines
+                .iter_mut()
+                .for_each(|line| line.queued.retain(|callout| callout.id != call)),
+        }
+        Some(key)
     }
 
     fn proceed(&mut self, next: Next, waiting: Vec<StreamId>) -> Option<Arrival> {
@@ -135,7 +193,7 @@ impl Airspace {
                 let key = flight.key().clone();
                 if let Some(callout) = callout {
                     self.calls.insert(callout.id, key.clone());
-                    self.outbox.push_back(callout);
+                    self.queue(callout);
                 }
                 self.flights.insert(key, Airborne { flight, waiting });
                 None

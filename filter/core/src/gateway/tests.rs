@@ -1,6 +1,7 @@
 //! The gateway as its adapter drives it: every order of events, without a host.
 
 mod archives;
+mod attacks;
 mod chains;
 mod flights;
 mod health;
@@ -11,7 +12,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::airspace::{MAX_CALLOUTS, MAX_QUEUED};
+use super::airspace::{MAX_CALLOUTS, MAX_FLIGHTS, MAX_TO_ONE};
 use super::*;
 use crate::callout::{Answer, AnswerBody, AnswerHead, Method};
 use crate::exchange::MadeBy;
@@ -28,6 +29,8 @@ const LIST: &str = "/example.com/a/@v/list";
 const MOD: &str = "/example.com/a/@v/v1.0.0.mod";
 const INFO: &str = "/example.com/a/@v/v1.0.0.info";
 const ZIP: &str = "/example.com/a/@v/v1.0.0.zip";
+/// 22 bytes, as the end record of a zip file without members.
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// A gateway, the time, and a host that does nothing by itself.
 struct Rig {
@@ -120,7 +123,14 @@ impl Rig {
 
     /// The next callout is answered like this.
     fn answer(&mut self, status: u16, body: &str) -> Callout {
-        self.outcome(answer(status, body))
+        let callout = self.callout();
+        let outcome = match callout.method {
+            Method::Get => answer(status, body),
+            // Of an archive, which is no text.
+            Method::Head => answer_with(status, "", &[]),
+        };
+        self.tell(&callout, outcome);
+        callout
     }
 
     fn outcome(&mut self, outcome: CalloutOutcome) -> Callout {

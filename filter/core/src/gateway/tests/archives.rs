@@ -3,9 +3,6 @@
 use super::*;
 use crate::testing::test;
 
-/// 22 bytes, as the end record of a zip file without members.
-const EMPTY_ZIP: &[u8] = b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-
 #[test]
 fn an_archive_is_sent_on_with_the_upstreams_path_and_authority() {
     let mut rig = Rig::new(ONE);

@@ -238,27 +238,75 @@ fn a_new_configuration_answers_from_what_the_old_one_stored_and_the_old_one_land
     assert!(Rc::ptr_eq(&new.store, &store));
 }
 
+/// `slow` has a route of its own, and everything else is of `well`.
+const TWO: &str = r#"{
+    "upstreams": [{"name": "slow", "target": "slow", "authority": "slow"},
+                  {"name": "well", "target": "well", "authority": "well"}],
+    "routes": [{"modules": ["slow.example"], "chain": ["slow"]}, {"modules": ["*"], "chain": ["well"]}]
+}"#;
+
+fn modules(host: &str, number: usize) -> Vec<String> {
+    (0..number)
+        .map(|n| format!("/{host}/m{n}/@v/list"))
+        .collect()
+}
+
 #[test]
 fn callouts_in_flight_are_bounded_and_the_rest_wait_in_order() {
     let mut rig = Rig::new(ONE);
-    let paths: Vec<String> = (0..MAX_CALLOUTS + 10)
-        .map(|n| format!("/example.com/m{n}/@v/list"))
-        .collect();
+    let paths = modules("example.com", MAX_TO_ONE + 10);
     for path in &paths {
         rig.wait(path);
     }
     let sent: Vec<Callout> = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).collect();
-    assert_eq!(sent.len(), MAX_CALLOUTS);
+    assert_eq!(sent.len(), MAX_TO_ONE);
     rig.tell(&sent[0], answer(200, ""));
-    assert_eq!(rig.callout().path, format!("/base{}", paths[MAX_CALLOUTS]));
+    assert_eq!(rig.callout().path, format!("/base{}", paths[MAX_TO_ONE]));
     rig.no_callout();
 }
 
 #[test]
-fn a_full_queue_is_an_overload_that_says_so() {
+fn an_upstream_that_hangs_leaves_room_for_the_others() {
+    let mut rig = Rig::new(TWO);
+    for path in modules("slow.example", 1_000) {
+        rig.wait(&path);
+    }
+    let sent: Vec<Callout> = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).collect();
+    assert_eq!(sent.len(), MAX_TO_ONE);
+    for path in modules("example.com", 1_000) {
+        rig.wait(&path);
+    }
+    let more: Vec<Callout> = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).collect();
+    assert_eq!(sent.len() + more.len(), MAX_CALLOUTS);
+    assert!(more.iter().all(|callout| &*callout.target == "well"));
+}
+
+#[test]
+fn what_waits_in_line_for_its_whole_time_limit_is_a_timeout() {
     let mut rig = Rig::new(ONE);
-    for number in 0..MAX_QUEUED {
-        rig.wait(&format!("/example.com/m{number}/@v/list"));
+    for path in modules("example.com", MAX_TO_ONE) {
+        rig.wait(&path);
+    }
+    while rig.gateway.next_callout(rig.now).is_some() {}
+    rig.pass(Duration::from_secs(1));
+    rig.wait(LIST);
+    rig.pass(Duration::from_secs(30));
+    assert_eq!(rig.seen().status, 504);
+    rig.pass(Duration::from_secs(1));
+    assert_eq!(rig.steps().len(), MAX_TO_ONE);
+    rig.no_callout();
+    assert_eq!(
+        rig.fetch(LIST, 200, "").status,
+        200,
+        "the lines are free again"
+    );
+}
+
+#[test]
+fn more_flights_than_the_gateway_holds_are_an_overload_that_says_so() {
+    let mut rig = Rig::new(ONE);
+    for path in modules("example.com", MAX_FLIGHTS) {
+        rig.wait(&path);
     }
     let reply = rig.reply("/example.com/late/@v/list");
     assert_eq!((reply.status, field(&reply, "retry-after")), (503, "1"));
