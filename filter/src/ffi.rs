@@ -2,7 +2,7 @@
 //!
 //! The SDK's own wrappers panic on a status they do not expect and on a header that is not UTF-8, and a panic costs the
 //! worker its VM. So all that is read or written goes through here; only callouts are sent by the SDK, because it
-//! delivers their answers. Signatures: proxy-wasm ABI 0.2.1.
+//! delivers their answers (its `dispatch_http_call` panics on a status that neither host gives for it). Signatures: proxy-wasm ABI 0.2.1.
 
 use std::ptr::null_mut;
 
@@ -18,6 +18,7 @@ const OK: u32 = 0;
 pub(crate) enum Map {
     Request = 0,
     Response = 2,
+    ResponseTrailers = 3,
     CalloutResponse = 6,
 }
 

@@ -5,12 +5,12 @@
 //! `proxy_on_queue_ready`, with a queue number that no queue has. That works from a stream's callback only, since the
 //! SDK borrows its table of root contexts for it, and that is why the SDK's version is pinned.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use goproxy_core::config::Config;
-use goproxy_core::{Callout, CalloutId, Gateway, Reply, Step, StreamId, Timestamp};
+use goproxy_core::config::{self, Config};
+use goproxy_core::{Callout, CalloutId, Forward, Gateway, Reply, Step, StreamId, Timestamp};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -44,7 +44,8 @@ pub(crate) struct Work {
     /// The host's token of each callout, and how much of its body is wanted.
     tokens: RefCell<HashMap<u32, (CalloutId, usize)>>,
     queue: OnceCell<Option<OwnQueue>>,
-    told_of_unknown_target: Cell<bool>,
+    /// Targets of which was said that the host does not have them: once for each.
+    unknown_targets: RefCell<HashSet<Rc<str>>>,
 }
 
 // === impl Plugin ===
@@ -55,9 +56,11 @@ impl Plugin {
     }
 
     fn configure(&self) -> Result<Gateway, String> {
-        const MAX_CONFIGURATION: usize = 1 << 20;
-        let bytes = ffi::buffer(Buffer::PluginConfiguration, MAX_CONFIGURATION + 1)
-            .map_err(|error| format!("the host gives no configuration: {error:?}"))?;
+        let bytes = ffi::buffer(
+            Buffer::PluginConfiguration,
+            config::MAX_BYTES.saturating_add(1),
+        )
+        .map_err(|error| format!("the host gives no configuration: {error:?}"))?;
         let config =
             Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
         proxy_wasm::set_log_level(log_level(&config));
@@ -130,7 +133,7 @@ impl Work {
             gateway: RefCell::new(gateway),
             tokens: RefCell::default(),
             queue: OnceCell::new(),
-            told_of_unknown_target: Cell::new(false),
+            unknown_targets: RefCell::default(),
         }
     }
 
@@ -185,7 +188,8 @@ impl Work {
             if ffi::set_effective_context(stream).is_err() {
                 self.gateway.borrow_mut().on_closed(StreamId(stream));
             } else if let Err(error) = answer(step) {
-                log::error!("cannot answer a waiting request: {error:?}");
+                log::error!("cannot answer a waiting request, status {}", error.0);
+                self.gateway.borrow_mut().on_closed(StreamId(stream));
             }
         }
         if self.gateway.borrow().has_work()
@@ -212,7 +216,10 @@ impl Work {
             }
             Err(outcome) => {
                 if outcome == goproxy_core::CalloutOutcome::UnknownTarget
-                    && !self.told_of_unknown_target.replace(true)
+                    && self
+                        .unknown_targets
+                        .borrow_mut()
+                        .insert(callout.target.clone())
                 {
                     log::error!(
                         "the host has no cluster {:?}, which the configuration names",
@@ -231,13 +238,26 @@ impl Work {
 fn answer(step: Step) -> Result<(), HostError> {
     match step {
         Step::Reply(reply) => send_reply(&reply),
-        Step::Forward(forward) => {
-            let map = ffi::map(Map::Request)?;
-            envoy::forward(&pairs::decode(&map), &forward)?;
-            ffi::continue_request()
-        }
+        Step::Forward(forward) => send_on(&forward).inspect_err(|_| refuse()),
         Step::Pass | Step::Wait => Ok(()),
     }
+}
+
+fn send_on(forward: &Forward) -> Result<(), HostError> {
+    let map = ffi::map(Map::Request)?;
+    envoy::forward(&pairs::decode(&map), forward)?;
+    ffi::continue_request()
+}
+
+/// Ends the request whose context is effective: it must never go on unfiltered.
+pub(crate) fn refuse() {
+    let body = b"the gateway's host refuses what the gateway needs\n";
+    let fields = [
+        ("content-type", &b"text/plain; charset=utf-8"[..]),
+        ("cache-control", b"no-store"),
+    ];
+    // If this is refused as well, the host's own time limit ends the request.
+    let _ = ffi::send_local_response(500, &pairs::encode(fields.into_iter()), body);
 }
 
 /// Answers the stream whose context is effective.

@@ -9,7 +9,7 @@ use proxy_wasm::types::Action;
 use crate::ffi::{self, Buffer, HostError, Map};
 use crate::host::envoy;
 use crate::pairs;
-use crate::plugin::{Work, now, send_reply};
+use crate::plugin::{Work, now, refuse, send_reply};
 
 /// One request.
 pub(crate) struct Stream {
@@ -103,14 +103,15 @@ impl Stream {
         if let Some(work) = &self.work {
             work.gateway().borrow_mut().on_closed(self.stream_id());
         }
-        let body = b"the gateway's host refuses what the gateway needs\n";
-        let fields = [
-            ("content-type", &b"text/plain; charset=utf-8"[..]),
-            ("cache-control", b"no-store"),
-        ];
-        // If this is refused as well, the host's own time limit ends the request.
-        let _ = ffi::send_local_response(500, &pairs::encode(fields.into_iter()), body);
+        refuse();
         Action::Pause
+    }
+
+    /// Whatever this stream waits for, the host is answering it: nothing may be said to it any more.
+    fn answered_by_host(&self) {
+        if let Some(work) = self.work.as_ref().filter(|_| self.phase == Phase::Known) {
+            work.gateway().borrow_mut().on_closed(self.stream_id());
+        }
     }
 
     fn on_head(&mut self, work: &Work, end_of_stream: bool) -> Result<Action, HostError> {
@@ -191,6 +192,7 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _fields: usize, end_of_stream: bool) -> Action {
         let Some(work) = self.watching() else {
+            self.answered_by_host();
             return Action::Continue;
         };
         match self.on_head(&work, end_of_stream) {
@@ -213,29 +215,41 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_trailers(&mut self, _trailers: usize) -> Action {
-        // With trailers, no piece of the body says that it is the last.
-        if let Some(work) = self.watching() {
-            let end = Piece {
-                bytes: &[],
-                size: 0,
-                end_of_stream: true,
-            };
-            let step = work
-                .gateway()
-                .borrow_mut()
-                .on_forwarded_body(self.stream_id(), end, now());
-            if step == BodyStep::Reset {
-                let _ = ffi::reset_response();
-            }
+        if self.phase != Phase::Known {
+            return Action::Continue;
         }
-        Action::Continue
+        // Nothing of an upstream's trailers goes on.
+        if let Err(error) =
+            ffi::replace_map(Map::ResponseTrailers, &pairs::encode(std::iter::empty()))
+        {
+            log::error!("the host refuses to change trailers, status {}", error.0);
+        }
+        // With trailers, no piece of the body says that it is the last.
+        let Some(work) = self.watching() else {
+            return Action::Continue;
+        };
+        let end = Piece {
+            bytes: &[],
+            size: 0,
+            end_of_stream: true,
+        };
+        let step = work
+            .gateway()
+            .borrow_mut()
+            .on_forwarded_body(self.stream_id(), end, now());
+        if step != BodyStep::Reset {
+            // The words of an error that came with trailers are lost: a filter cannot add a body here.
+            return Action::Continue;
+        }
+        let _ = ffi::reset_response();
+        // Envoy dies if a stream that was just reset goes on (measured on 1.40).
+        Action::Pause
     }
 
     fn on_log(&mut self) {
         // From here on the host may destroy the context at any time, so it must wait for nothing any more. This is the
         // only callback that comes however a stream ends.
-        if let Some(work) = self.work.take().filter(|_| self.phase == Phase::Known) {
-            work.gateway().borrow_mut().on_closed(self.stream_id());
-        }
+        self.answered_by_host();
+        self.work = None;
     }
 }

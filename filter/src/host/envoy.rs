@@ -72,8 +72,8 @@ pub(crate) fn dispatch(callout: &Callout) -> Result<u32, CalloutOutcome> {
     );
     sent.map_err(|status| match status {
         proxy_wasm::types::Status::BadArgument => CalloutOutcome::UnknownTarget,
-        // Too many pending requests, or no host in the cluster.
-        _ => CalloutOutcome::Unreachable,
+        // Too many pending requests, or no address in the cluster.
+        _ => CalloutOutcome::NotSent,
     })
 }
 
