@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::authority::Authority;
 use crate::counterparts::Guard;
 use crate::example::{
-    Example, PROTOCOL, nowhere, refused_both_ways, registry, serves_both_ways, until, yaml,
+    Example, PROTOCOL, nowhere, refused_both_ways, registry, serves_both_ways, stat, until, yaml,
 };
 
 /// The example's credential in a folder of its own, to be replaced by another.
@@ -22,12 +22,13 @@ impl Credential {
         let text = &mut secret["resources"][0]["generic_secret"]["secret"]["inline_string"];
         assert_eq!(*text, "Bearer replace-me");
         *text = value.into();
-        let (next, file) = (
-            self.0.path().join("next"),
-            self.0.path().join("credential.yaml"),
-        );
-        std::fs::write(&next, serde_yaml_ng::to_string(&secret).unwrap()).unwrap();
-        std::fs::rename(&next, &file).unwrap();
+        self.replace(&serde_yaml_ng::to_string(&secret).unwrap());
+    }
+
+    fn replace(&self, text: &str) {
+        let folder = self.0.path();
+        std::fs::write(folder.join("next"), text).unwrap();
+        std::fs::rename(folder.join("next"), folder.join("credential.yaml")).unwrap();
     }
 
     fn example(&self) -> Example {
@@ -87,6 +88,13 @@ fn a_credential_that_rotates_and_is_shown_nowhere() {
         shown.last().unwrap().status == 200
     });
     let zip = running.get("/example.com/a/@v/v1.2.0.zip").unwrap();
+    assert_eq!(zip.status, 200);
+    // A file that is none changes nothing.
+    credential.replace("resources: [{");
+    until("the broken file is read", || {
+        stat(&running, "sds.registry_authorization.update_failure") == 1
+    });
+    let zip = running.get("/example.com/tool/@v/v1.1.0.zip").unwrap();
     assert_eq!(zip.status, 200);
     for secret in [FIRST, SECOND] {
         let secret = secret.split(' ').nth(1).unwrap();
