@@ -33,10 +33,11 @@ impl Authority {
     /// The files of a certificate for this name or address, and of its key.
     pub fn sign(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .signed_by(&key, &self.issuer)
-            .unwrap();
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         let file = |what: &str| {
             self.folder
                 .path()
