@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "integration"), str(ROOT / "integration" / "toolchain")]
 
-from runner import conformance, process  # noqa: E402
+from runner import conformance, fuzz, process  # noqa: E402
 from runner.counts import Cargo, Counts, GoTest  # noqa: E402
 import build  # noqa: E402
 import go  # noqa: E402
@@ -93,6 +93,11 @@ def strict():
     return cargo("--profile", "strict", "-p", STRICT)
 
 
+def fuzzing():
+    """The core under libFuzzer: FUZZ_SECONDS for each target, 60 in CI and 10 elsewhere."""
+    return fuzz.suite(ROOT)
+
+
 def end_to_end():
     """The release wasm in a real Envoy, with the real go command."""
     get("envoy")
@@ -135,6 +140,7 @@ def suites():
     found = {"runner": own_reading, "core": core, "core-wasm": core_wasm, "plugin": plugin}
     if (ROOT / "integration" / "strict-host").is_dir():
         found["strict"] = strict
+    found["fuzz"] = fuzzing
     found["end-to-end"] = end_to_end
     if any((ROOT / "integration" / "origin").rglob("*_test.go")):
         found["origin"] = origin

@@ -228,7 +228,8 @@ impl Entry {
         if stored_key != key.as_bytes() {
             return Err(Corrupt::Key);
         }
-        if !matches!(status, 200 | 404 | 410) || std::str::from_utf8(upstream).is_err() {
+        let is_known = matches!(status, 200 | 404 | 410) && std::str::from_utf8(upstream).is_ok();
+        if !is_known || stale_until < fresh_until {
             return Err(Corrupt::Field);
         }
         let upstream_at = FIXED.saturating_add(key_length);
@@ -337,6 +338,23 @@ mod tests {
             Entry::from_stored(stored, "v1/x/public/example.com/b/@v/list").unwrap_err(),
             Corrupt::Key
         );
+    }
+
+    #[test]
+    fn an_entry_whose_fields_cannot_be_is_refused() {
+        let good = *entry().head();
+        let (status, stale_until) = (302, Timestamp::from_millis(1));
+        for head in [
+            EntryHead { status, ..good },
+            EntryHead {
+                stale_until,
+                ..good
+            },
+        ] {
+            let entry = Entry::new(head, KEY, "public", b"").unwrap();
+            let read = Entry::from_stored(entry.stored().into(), KEY);
+            assert_eq!(read.unwrap_err(), Corrupt::Field, "{head:?}");
+        }
     }
 
     #[test]

@@ -24,7 +24,10 @@ impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
+            // An empty path would be the document itself.
+            Self::Field(At::Root, "") => f.write_str("\"\""),
             Self::Field(At::Root, name) => Plain(name).fmt(f),
+            Self::Field(parent, "") => write!(f, "{parent}.\"\""),
             Self::Field(parent, name) => write!(f, "{parent}.{}", Plain(name)),
             Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
         }

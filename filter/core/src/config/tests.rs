@@ -433,6 +433,15 @@ fn a_message_is_bounded_printable_and_tells_no_secret() {
 }
 
 #[test]
+fn a_field_without_a_name_is_named_all_the_same() {
+    let error = Config::from_json(br#"{"": 1, "cache": {"": 1}}"#, "plugin").expect_err("refused");
+    let paths: Vec<&str> = error.problems().iter().map(Problem::path).collect();
+    for path in [r#""""#, r#"cache."""#] {
+        assert!(paths.contains(&path), "{paths:?}");
+    }
+}
+
+#[test]
 fn every_problem_is_listed_up_to_a_bound() {
     let error = Config::from_json(br#"{"a": 1, "routes": []}"#, "plugin").expect_err("refused");
     let paths: Vec<&str> = error.problems().iter().map(Problem::path).collect();
