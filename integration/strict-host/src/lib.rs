@@ -17,14 +17,17 @@
 //! | C31, C33 | a queue's wake-ups go to the last who registered it, if that one still lives |
 //! | D39 | asking for ticks starts the period anew |
 
+mod builder;
 mod callouts;
 mod calls;
 mod context;
 mod error;
 mod host;
+mod listeners;
 mod process;
 mod root_life;
 mod rules;
+mod seen;
 mod status;
 mod stream_life;
 mod tally;
@@ -33,10 +36,12 @@ mod vm;
 mod wasi;
 mod wire;
 
+pub use builder::Builder;
 pub use callouts::{Callout, CalloutHandle};
 pub use context::{Fate, Forwarded, Reply};
 pub use error::StrictHostError;
-pub use host::{Builder, Host, ListenerHandle, StreamHandle};
+pub use host::{Host, StreamHandle};
+pub use listeners::ListenerHandle;
 pub use process::Cluster;
 pub use rules::Rules;
 pub use tally::{Callback, Tally};

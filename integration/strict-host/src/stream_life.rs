@@ -338,12 +338,12 @@ impl Vm {
     }
 
     /// The end of the event loop's round: what was destroyed in it is deleted.
-    pub(crate) fn delete_destroyed(&mut self) -> Vec<Box<Stream>> {
+    pub(crate) fn delete_destroyed(&mut self) -> Vec<Stream> {
         let state = self.state();
         let ids = std::mem::take(&mut state.destroyed);
         let contexts = ids.into_iter().filter_map(|id| state.contexts.remove(&id));
         let streams = contexts.filter_map(|context| match context {
-            Context::Stream(stream) => Some(stream),
+            Context::Stream(stream) => Some(*stream),
             Context::Root(_) => None,
         });
         streams.collect()
