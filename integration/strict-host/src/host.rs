@@ -248,6 +248,14 @@ impl Host {
         self.on_stream(stream, |vm, id| vm.upstream_timeout(id))
     }
 
+    /// The host's own limit on idle streams: it answers 504, also to a request that waits in the filter.
+    ///
+    /// # Errors
+    /// The plugin breaks a rule.
+    pub fn idle_timeout(&mut self, stream: StreamHandle) -> Done {
+        self.on_stream(stream, |vm, id| vm.idle_timeout(id))
+    }
+
     fn on_stream(&mut self, stream: StreamHandle, act: impl FnOnce(&mut Vm, u32) -> Done) -> Done {
         // Of a stream that is over, no event comes.
         let Some((worker, id)) = self.places.get(&stream.0).copied() else {

@@ -11,6 +11,7 @@
 //! | A13 | destroying and deleting a context are two steps; in between it can still be made effective |
 //! | A14 | a second answer to one stream is swallowed, a third kills the host |
 //! | A15 | a callout ends with an answer, a 503 or 504 of the host's, or at once with an error |
+//! | A16 | the limit on idle streams ends a request that waits in the filter, too |
 //! | A17 | an answer stops the stream whose callback is under way, whomever it is for |
 //! | A18 | a root context's callouts end with it, untold |
 //! | B21 | answers run when the VM has returned, each nested in the one before |

@@ -52,6 +52,11 @@ const TIMEOUT: HostAnswer = HostAnswer {
     body: "upstream request timeout",
     details: "response_timeout",
 };
+const IDLE: HostAnswer = HostAnswer {
+    status: 504,
+    body: "stream timeout",
+    details: "stream_idle_timeout",
+};
 
 impl Vm {
     /// A request's head is here.
@@ -298,6 +303,11 @@ impl Vm {
     /// The upstream does not answer in time.
     pub(crate) fn upstream_timeout(&mut self, id: u32) -> Done {
         self.upstream_fails(id, &TIMEOUT)
+    }
+
+    /// Nothing has moved on the stream for too long; a request that waits in the filter is no exception (A16).
+    pub(crate) fn idle_timeout(&mut self, id: u32) -> Done {
+        self.upstream_fails(id, &IDLE)
     }
 
     fn upstream_fails(&mut self, id: u32, answer: &HostAnswer) -> Done {

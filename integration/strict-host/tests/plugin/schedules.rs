@@ -86,6 +86,7 @@ enum Event {
     Callout(usize, Ending),
     Forwarded(usize, Upstream),
     Leave(usize),
+    Idle(usize),
     Tick,
     Pass(u64),
     StepClock(i64),
@@ -149,6 +150,7 @@ fn event() -> impl Strategy<Value = Event> {
         10 => (any::<usize>(), ending()).prop_map(|(which, how)| Event::Callout(which, how)),
         8 => (any::<usize>(), upstream()).prop_map(|(which, how)| Event::Forwarded(which, how)),
         5 => any::<usize>().prop_map(Event::Leave),
+        1 => any::<usize>().prop_map(Event::Idle),
         2 => Just(Event::Tick),
         4 => (0..3000_u64).prop_map(Event::Pass),
         1 => (-7200..7200_i64).prop_map(Event::StepClock),
@@ -248,6 +250,10 @@ impl Run {
             Event::Forwarded(which, how) => self.upstream(which, how),
             Event::Leave(which) => match self.pick(which, |_| true) {
                 Some(stream) => self.host.abort(stream),
+                None => Ok(()),
+            },
+            Event::Idle(which) => match self.pick(which, |_| true) {
+                Some(stream) => self.host.idle_timeout(stream),
                 None => Ok(()),
             },
             Event::Tick => self.host.tick(),
