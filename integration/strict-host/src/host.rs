@@ -1,15 +1,16 @@
 //! The scripted host: its workers, listeners and clients' requests.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use crate::builder::Builder;
 use crate::context::{Context, End, Fate, Response, Stream};
 use crate::error::StrictHostError;
+use crate::listeners::{Listener, ListenerHandle};
 use crate::process::{Cluster, Process};
-use crate::rules::Rules;
-use crate::tally::{Callback, Tally};
-use crate::vm::{Plugin, Vm, VmState};
+use crate::tally::Tally;
+use crate::vm::Vm;
 use crate::wire::Field;
 
 type Done = Result<(), StrictHostError>;
@@ -18,138 +19,19 @@ type Done = Result<(), StrictHostError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamHandle(pub(crate) u64);
 
-/// A listener: where requests come in, and what a configuration belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListenerHandle(usize);
-
-impl ListenerHandle {
-    /// The one that every host has.
-    pub const FIRST: Self = Self(0);
-}
-
-/// How a host is made.
-pub struct Builder {
-    plugin: Option<Plugin>,
-    workers: usize,
-    rules: Rules,
-    vm_id: String,
-    plugin_name: String,
-}
-
 /// The host.
 pub struct Host {
     /// Of the workers; the last one is the main thread's, which never sees a request.
     pub(crate) vms: Vec<Vm>,
     pub(crate) process: Rc<RefCell<Process>>,
     pub(crate) automatic_timeouts: bool,
-    listeners: Vec<Listener>,
+    pub(crate) listeners: Vec<Listener>,
     /// Worker and context of each stream that is known to the host still.
-    places: HashMap<u64, (usize, u32)>,
-    ended: HashMap<u64, Box<Stream>>,
+    pub(crate) places: HashMap<u64, (usize, u32)>,
+    ended: HashMap<u64, Stream>,
     last_stream: u64,
     hold_deletions: bool,
     hold_wake_ups: bool,
-}
-
-struct Listener {
-    configuration: Vec<u8>,
-    /// The root context in each VM.
-    roots: Vec<u32>,
-}
-
-// === impl Builder ===
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            plugin: None,
-            workers: 1,
-            rules: Rules::default(),
-            vm_id: "goproxy".to_owned(),
-            plugin_name: "goproxy".to_owned(),
-        }
-    }
-}
-
-impl Builder {
-    /// Another plugin than the release.
-    #[must_use]
-    pub fn plugin(mut self, plugin: Plugin) -> Self {
-        self.plugin = Some(plugin);
-        self
-    }
-
-    /// How many workers, each with a VM of its own.
-    #[must_use]
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Whose rules are played.
-    #[must_use]
-    pub fn rules(mut self, rules: Rules) -> Self {
-        self.rules = rules;
-        self
-    }
-
-    /// Starts the host with one listener.
-    ///
-    /// # Errors
-    /// The plugin is broken, or refuses the configuration.
-    pub fn start(self, configuration: &str) -> Result<Host, StrictHostError> {
-        let plugin = match &self.plugin {
-            Some(plugin) => plugin.clone(),
-            None => Plugin::release()?,
-        };
-        let process = Rc::new(RefCell::new(Process::default()));
-        let mut vms = Vec::new();
-        for worker in 0..=self.workers {
-            vms.push(Vm::new(&plugin, self.vm_state(worker, &process))?);
-        }
-        let mut host = Host {
-            vms,
-            process,
-            automatic_timeouts: true,
-            listeners: Vec::new(),
-            places: HashMap::new(),
-            ended: HashMap::new(),
-            last_stream: 0,
-            hold_deletions: false,
-            hold_wake_ups: false,
-        };
-        host.new_listener(configuration)?;
-        Ok(host)
-    }
-
-    fn vm_state(&self, worker: usize, process: &Rc<RefCell<Process>>) -> VmState {
-        VmState {
-            worker,
-            rules: self.rules,
-            vm_id: self.vm_id.clone(),
-            plugin_name: self.plugin_name.clone(),
-            process: process.clone(),
-            contexts: HashMap::new(),
-            callouts: BTreeMap::new(),
-            last_context: 0,
-            last_token: 0,
-            deferred: VecDeque::new(),
-            destroyed: Vec::new(),
-            callback: Callback::Start,
-            current: 0,
-            effective: 0,
-            answers: 0,
-            stop_iteration: false,
-            memory: None,
-            allocate: None,
-            random: worker as u64 + 1,
-            stderr: String::new(),
-            log: VecDeque::new(),
-            tally: Tally::default(),
-            by_callback: BTreeMap::new(),
-            second_answers: 0,
-        }
-    }
 }
 
 // === impl Host ===
@@ -169,103 +51,18 @@ impl Host {
         Builder::default()
     }
 
-    // === configurations ===
-
-    /// Another listener with a configuration of its own; it shares the VMs.
-    ///
-    /// # Errors
-    /// The plugin refuses the configuration, or breaks a rule.
-    pub fn new_listener(&mut self, configuration: &str) -> Result<ListenerHandle, StrictHostError> {
-        let roots = self.configure(configuration.as_bytes())?;
-        self.listeners.push(Listener {
-            configuration: configuration.into(),
-            roots,
-        });
-        self.settle()?;
-        Ok(ListenerHandle(self.listeners.len() - 1))
-    }
-
-    /// A new configuration for the first listener.
-    ///
-    /// # Errors
-    /// As [`Host::new_configuration_of`].
-    pub fn new_configuration(&mut self, configuration: &str) -> Done {
-        self.new_configuration_of(ListenerHandle::FIRST, configuration)
-    }
-
-    /// A new configuration for a listener. Requests that are under way keep the one they began with; the old root context
-    /// ends with the last of them. The same bytes as before change nothing.
-    ///
-    /// # Errors
-    /// The plugin refuses the configuration, and the old one stays; or breaks a rule.
-    pub fn new_configuration_of(&mut self, listener: ListenerHandle, configuration: &str) -> Done {
-        if self.listeners[listener.0].configuration == configuration.as_bytes() {
-            return Ok(());
+    pub(crate) fn of(vms: Vec<Vm>, process: Rc<RefCell<Process>>) -> Self {
+        Self {
+            vms,
+            process,
+            automatic_timeouts: true,
+            listeners: Vec::new(),
+            places: HashMap::new(),
+            ended: HashMap::new(),
+            last_stream: 0,
+            hold_deletions: false,
+            hold_wake_ups: false,
         }
-        let roots = self.configure(configuration.as_bytes())?;
-        let new = Listener {
-            configuration: configuration.into(),
-            roots,
-        };
-        let old = std::mem::replace(&mut self.listeners[listener.0], new);
-        for (vm, root) in self.vms.iter_mut().zip(old.roots) {
-            if let Some(root) = vm.root(root) {
-                root.draining = true;
-            }
-        }
-        self.settle()
-    }
-
-    /// Every VM takes a configuration, the main thread's first: what that one refuses no worker sees.
-    fn configure(&mut self, configuration: &[u8]) -> Result<Vec<u32>, StrictHostError> {
-        let mut roots = vec![0; self.vms.len()];
-        let main = self.vms.len() - 1;
-        for worker in std::iter::once(main).chain(0..main) {
-            let vm = &mut self.vms[worker];
-            vm.state().log.clear();
-            match vm.configure(configuration)? {
-                Some(root) => roots[worker] = root,
-                None if worker == main => {
-                    return Err(StrictHostError::ConfigurationRefused {
-                        log: vm.peek().logged(),
-                    });
-                }
-                None => {
-                    let log = vm.peek().logged();
-                    return Err(StrictHostError::ImpureConfiguration { worker, log });
-                }
-            }
-        }
-        Ok(roots)
-    }
-
-    /// The drain of the old configuration is over before its requests are: their clients are cut off.
-    ///
-    /// # Errors
-    /// The plugin breaks a rule.
-    pub fn end_drain(&mut self) -> Done {
-        for vm in &mut self.vms {
-            let mut cut = Vec::new();
-            for (id, context) in &vm.peek().contexts {
-                if let Context::Stream(stream) = context
-                    && let Some(Context::Root(root)) = vm.peek().contexts.get(&stream.root)
-                    && root.draining
-                {
-                    cut.push(*id);
-                }
-            }
-            cut.sort_unstable();
-            for id in cut {
-                vm.end(id, End::Gone)?;
-            }
-        }
-        self.settle()
-    }
-
-    /// How many root contexts a worker has.
-    #[must_use]
-    pub fn roots(&self, worker: usize) -> usize {
-        self.vms[worker].roots().len()
     }
 
     // === clients ===
@@ -379,7 +176,7 @@ impl Host {
         self.ended.remove(&stream.0);
     }
 
-    fn stream(&self, stream: StreamHandle) -> Option<&Stream> {
+    pub(crate) fn stream(&self, stream: StreamHandle) -> Option<&Stream> {
         if let Some(ended) = self.ended.get(&stream.0) {
             return Some(ended);
         }
@@ -449,6 +246,14 @@ impl Host {
     /// The plugin breaks a rule.
     pub fn upstream_timeout(&mut self, stream: StreamHandle) -> Done {
         self.on_stream(stream, |vm, id| vm.upstream_timeout(id))
+    }
+
+    /// The host's own limit on idle streams: it answers 504, also to a request that waits in the filter.
+    ///
+    /// # Errors
+    /// The plugin breaks a rule.
+    pub fn idle_timeout(&mut self, stream: StreamHandle) -> Done {
+        self.on_stream(stream, |vm, id| vm.idle_timeout(id))
     }
 
     fn on_stream(&mut self, stream: StreamHandle, act: impl FnOnce(&mut Vm, u32) -> Done) -> Done {
@@ -540,96 +345,5 @@ impl Host {
             }
         }
         Ok(())
-    }
-
-    // === what can be seen ===
-
-    /// What was asked of the host, by all VMs.
-    #[must_use]
-    pub fn tally(&self) -> Tally {
-        let mut all = Tally::default();
-        for vm in &self.vms {
-            all.add(&vm.peek().tally);
-        }
-        all
-    }
-
-    /// What was asked of the host in each callback, by all VMs.
-    #[must_use]
-    pub fn tally_by_callback(&self) -> BTreeMap<Callback, Tally> {
-        let mut all: BTreeMap<Callback, Tally> = BTreeMap::new();
-        for vm in &self.vms {
-            for (callback, tally) in &vm.peek().by_callback {
-                all.entry(*callback).or_default().add(tally);
-            }
-        }
-        all
-    }
-
-    /// Answers that were swallowed because their stream had one already. Any is a fault.
-    #[must_use]
-    pub fn second_answers(&self) -> u64 {
-        self.vms.iter().map(|vm| vm.peek().second_answers).sum()
-    }
-
-    /// The linear memory of a worker.
-    #[must_use]
-    pub fn memory_bytes(&self, worker: usize) -> usize {
-        self.vms[worker].memory_bytes()
-    }
-
-    /// What a worker's plugin has logged lately: level and line.
-    #[must_use]
-    pub fn log(&self, worker: usize) -> Vec<(u32, String)> {
-        self.vms[worker].peek().log.iter().cloned().collect()
-    }
-
-    /// Keys and bytes in the process's shared data.
-    #[must_use]
-    pub fn shared_data(&self) -> (usize, usize) {
-        self.process.borrow().shared_data()
-    }
-
-    /// Queues of the process, and messages in them.
-    #[must_use]
-    pub fn queues(&self) -> (usize, usize) {
-        self.process.borrow().queue_sizes()
-    }
-
-    /// The host's counters.
-    #[must_use]
-    pub fn metrics(&self) -> BTreeMap<String, i64> {
-        self.process.borrow().metrics()
-    }
-
-    /// Streams that have no answer yet.
-    #[must_use]
-    pub fn open_streams(&self) -> Vec<StreamHandle> {
-        let open = |number: &u64| self.has_open(StreamHandle(*number));
-        let mut numbers: Vec<u64> = self.places.keys().copied().filter(open).collect();
-        numbers.sort_unstable();
-        numbers.into_iter().map(StreamHandle).collect()
-    }
-
-    /// The rules that hold at the end of every test: nobody waits, and nobody was answered twice.
-    ///
-    /// # Errors
-    /// [`StrictHostError::Hanging`] or [`StrictHostError::SecondAnswers`].
-    pub fn check(&self) -> Done {
-        let waiting = |stream: &StreamHandle| self.fate(*stream) == Fate::Waiting;
-        if let Some(stream) = self.open_streams().into_iter().find(waiting) {
-            let path = self
-                .stream(stream)
-                .map(|stream| stream.path.clone())
-                .unwrap_or_default();
-            return Err(StrictHostError::Hanging {
-                stream: stream.0,
-                path,
-            });
-        }
-        match self.second_answers() {
-            0 => Ok(()),
-            count => Err(StrictHostError::SecondAnswers { count }),
-        }
     }
 }

@@ -11,20 +11,24 @@
 //! | A13 | destroying and deleting a context are two steps; in between it can still be made effective |
 //! | A14 | a second answer to one stream is swallowed, a third kills the host |
 //! | A15 | a callout ends with an answer, a 503 or 504 of the host's, or at once with an error |
+//! | A16 | the limit on idle streams ends a request that waits in the filter, too |
 //! | A17 | an answer stops the stream whose callback is under way, whomever it is for |
 //! | A18 | a root context's callouts end with it, untold |
 //! | B21 | answers run when the VM has returned, each nested in the one before |
 //! | C31, C33 | a queue's wake-ups go to the last who registered it, if that one still lives |
 //! | D39 | asking for ticks starts the period anew |
 
+mod builder;
 mod callouts;
 mod calls;
 mod context;
 mod error;
 mod host;
+mod listeners;
 mod process;
 mod root_life;
 mod rules;
+mod seen;
 mod status;
 mod stream_life;
 mod tally;
@@ -33,10 +37,12 @@ mod vm;
 mod wasi;
 mod wire;
 
+pub use builder::Builder;
 pub use callouts::{Callout, CalloutHandle};
 pub use context::{Fate, Forwarded, Reply};
 pub use error::StrictHostError;
-pub use host::{Builder, Host, ListenerHandle, StreamHandle};
+pub use host::{Host, StreamHandle};
+pub use listeners::ListenerHandle;
 pub use process::Cluster;
 pub use rules::Rules;
 pub use tally::{Callback, Tally};

@@ -52,6 +52,11 @@ const TIMEOUT: HostAnswer = HostAnswer {
     body: "upstream request timeout",
     details: "response_timeout",
 };
+const IDLE: HostAnswer = HostAnswer {
+    status: 504,
+    body: "stream timeout",
+    details: "stream_idle_timeout",
+};
 
 impl Vm {
     /// A request's head is here.
@@ -300,6 +305,11 @@ impl Vm {
         self.upstream_fails(id, &TIMEOUT)
     }
 
+    /// Nothing has moved on the stream for too long; a request that waits in the filter is no exception (A16).
+    pub(crate) fn idle_timeout(&mut self, id: u32) -> Done {
+        self.upstream_fails(id, &IDLE)
+    }
+
     fn upstream_fails(&mut self, id: u32, answer: &HostAnswer) -> Done {
         match self.open(id).map(|stream| stream.response) {
             None => Ok(()),
@@ -338,12 +348,12 @@ impl Vm {
     }
 
     /// The end of the event loop's round: what was destroyed in it is deleted.
-    pub(crate) fn delete_destroyed(&mut self) -> Vec<Box<Stream>> {
+    pub(crate) fn delete_destroyed(&mut self) -> Vec<Stream> {
         let state = self.state();
         let ids = std::mem::take(&mut state.destroyed);
         let contexts = ids.into_iter().filter_map(|id| state.contexts.remove(&id));
         let streams = contexts.filter_map(|context| match context {
-            Context::Stream(stream) => Some(stream),
+            Context::Stream(stream) => Some(*stream),
             Context::Root(_) => None,
         });
         streams.collect()

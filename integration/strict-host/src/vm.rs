@@ -139,6 +139,9 @@ impl VmState {
     }
 }
 
+/// Context, token, number of fields, size of the body, number of trailers.
+type CallResponseParameters = (u32, u32, u32, u32, u32);
+
 /// The exports that a host calls. A plugin may lack some: then that callback does not come.
 #[derive(Default)]
 pub(crate) struct Exports {
@@ -147,7 +150,7 @@ pub(crate) struct Exports {
     pub(crate) configure: Option<TypedFunc<(u32, u32), u32>>,
     pub(crate) tick: Option<TypedFunc<u32, ()>>,
     pub(crate) queue_ready: Option<TypedFunc<(u32, u32), ()>>,
-    pub(crate) call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub(crate) call_response: Option<TypedFunc<CallResponseParameters, ()>>,
     pub(crate) request_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     pub(crate) request_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     pub(crate) response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,

@@ -51,6 +51,7 @@ fn answered(state: &mut VmState, call: &'static str) -> std::result::Result<u32,
     Ok(id)
 }
 
+#[allow(clippy::too_many_arguments, reason = "the ABI has so many")]
 fn send_local_response(
     mut vm: Vm<'_>,
     status: u32,
@@ -143,6 +144,7 @@ fn close_stream(mut vm: Vm<'_>, direction: u32) -> Result<u32> {
 }
 
 /// A callout belongs to the root context of whoever sends it.
+#[allow(clippy::too_many_arguments, reason = "the ABI has so many")]
 fn http_call(
     mut vm: Vm<'_>,
     target: u32,

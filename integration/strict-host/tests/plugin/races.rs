@@ -124,6 +124,23 @@ fn an_answer_may_come_after_its_time() -> Outcome {
 }
 
 #[test]
+fn the_host_may_end_a_request_that_waits() -> Outcome {
+    let mut host = Host::new(CONFIGURATION)?;
+    let (ended, other) = (get(&mut host, MOD)?, get(&mut host, MOD)?);
+    host.hold_deletions();
+    host.idle_timeout(ended)?;
+    assert_eq!(
+        reply(&host, ended).text(),
+        "stream timeout",
+        "the host's own words go out as they are"
+    );
+    answer(&mut host, 200, BODY)?;
+    assert_eq!(reply(&host, other).text(), BODY);
+    host.release_deletions()?;
+    host.check()
+}
+
+#[test]
 fn a_callout_that_the_host_forgets_is_a_timeout() -> Outcome {
     let mut host = Host::new(CONFIGURATION)?;
     let stream = get(&mut host, MOD)?;
