@@ -178,9 +178,13 @@ impl ForwardedHead {
         }
     }
 
-    /// Whether this is a 200 that cannot be what was asked for.
-    pub(crate) fn lies(&self, ask: &Ask) -> bool {
-        self.verdict() == Verdict::Found && streaming::invalid_head(ask, self).is_some()
+    /// What is wrong with the upstream, where it had the object and does not give it: neither absence nor redirect is.
+    pub(crate) fn fault(&self, ask: &Ask) -> Option<Fault> {
+        match self.verdict() {
+            Verdict::Found => streaming::invalid_head(ask, self).map(|_| Fault::InvalidBody),
+            Verdict::Missing(_) | Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => None,
+            Verdict::Failed(fault) => Some(fault),
+        }
     }
 }
 
@@ -256,6 +260,13 @@ impl Exchange {
             return (Some(self), HeadStep::Pass, None);
         };
         let replace = |reply| (None, HeadStep::Replace(reply), None);
+        // Behind a pipe there is another: the client comes again, and this one is passed over.
+        if via != Via::Redirect
+            && ask.source.falls_through(&upstream)
+            && answer.fault(&ask).is_some()
+        {
+            return replace(redirecting::again(&ask, settings));
+        }
         match answer.verdict() {
             Verdict::Found => {
                 let (exchange, step) = Streaming::begin(ask, &upstream, &answer, settings);

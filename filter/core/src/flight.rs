@@ -41,12 +41,21 @@ pub(crate) struct Want {
     pub(crate) goal: Goal,
     pub(crate) key: Key,
     pub(crate) source: Source,
+    /// Of upstreams that did not give the archive just now, though they have it: they are passed over.
+    pub(crate) failures: Vec<Rc<Failure>>,
     /// Of the client that asked first.
     pub(crate) request_id: Rc<str>,
     pub(crate) traceparent: Option<Rc<str>>,
 }
 
 impl Want {
+    fn failure_of(&self, upstream: &Upstream) -> Option<Rc<Failure>> {
+        self.failures
+            .iter()
+            .find(|failure| failure.upstream == upstream.name)
+            .cloned()
+    }
+
     /// What a failure is of: a module, or an object of a checksum database.
     fn subject(&self) -> Cow<'_, str> {
         self.request
@@ -396,6 +405,13 @@ impl Flight {
     /// Asks the upstream of this place, unless it is aside; the last one is always asked.
     fn arrive(self, turn: &mut Turn<'_>) -> Next {
         let is_last = self.next_place().is_none();
+        let failed = self
+            .place()
+            .and_then(|link| self.want.failure_of(&link.upstream))
+            .filter(|_| !is_last);
+        if let Some(failure) = failed {
+            return self.fail(failure.fault, failure.words.clone(), turn);
+        }
         let is_aside = self
             .place()
             .is_some_and(|link| turn.health.is_aside(&link.upstream, turn.now));

@@ -394,6 +394,7 @@ impl Gateway {
             },
             key: ask.key.clone(),
             source: ask.source.clone(),
+            failures: self.failures_of(&ask, now),
             request_id: ask.request_id.clone(),
             traceparent,
         };

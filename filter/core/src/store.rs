@@ -59,6 +59,8 @@ pub(crate) struct Namespace {
     pub(crate) redirecting: LruCache<Rc<str>, ()>,
     /// Where an archive was redirected to just now: its client comes again for it.
     pub(crate) moved: LruCache<Key, Moved>,
+    /// Upstreams of a chain that said they had an archive and did not give it.
+    pub(crate) failing: LruCache<Key, Vec<Failing>>,
     /// Copies of archives that are being made.
     pub(crate) copies: Copies,
     /// Objects that their upstream wants to be asked for later.
@@ -74,6 +76,14 @@ pub(crate) struct Namespace {
 pub(crate) struct Moved {
     pub(crate) location: Rc<str>,
     pub(crate) upstream: Rc<Upstream>,
+    pub(crate) until: Timestamp,
+}
+
+/// An upstream that did not give an archive: until when it is passed over, and what is said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Failing {
+    pub(crate) failure: Rc<Failure>,
+    pub(crate) span: Duration,
     pub(crate) until: Timestamp,
 }
 
@@ -100,6 +110,7 @@ impl Namespace {
             locations: LruCache::new(LOCATIONS),
             redirecting: LruCache::new(FEW),
             moved: LruCache::new(FEW),
+            failing: LruCache::new(FEW),
             copies: Copies::default(),
             delays: LruCache::new(FEW),
             health: Health::default(),

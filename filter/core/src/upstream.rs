@@ -109,6 +109,16 @@ impl Source {
             .find(|upstream| *upstream.name == *name)
     }
 
+    /// Whether another is asked after any failure of this one.
+    pub(crate) fn falls_through(&self, upstream: &Upstream) -> bool {
+        let mut rest = self
+            .chain
+            .iter()
+            .skip_while(|link| link.upstream.name != upstream.name);
+        rest.nth(1)
+            .is_some_and(|link| link.on == FallThrough::AnyError)
+    }
+
     /// The upstream to ask, where there is no choice.
     pub(crate) fn only(&self) -> Option<&Rc<Upstream>> {
         match &*self.chain {

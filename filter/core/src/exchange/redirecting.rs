@@ -77,7 +77,8 @@ pub(super) fn not_where_it_seemed(
     }
 }
 
-fn again(ask: &Ask, settings: Settings<'_>) -> Reply {
+/// The client comes again for the same object.
+pub(super) fn again(ask: &Ask, settings: Settings<'_>) -> Reply {
     let path = [
         settings.serve.base_path(),
         ask.request.canonical(),

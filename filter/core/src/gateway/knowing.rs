@@ -11,7 +11,7 @@ use crate::flight::Want;
 use crate::goproxy::Endpoint;
 use crate::health::Sign;
 use crate::reply::{self, Reply};
-use crate::store::{Delay, Location, Moved};
+use crate::store::{Delay, Failing, Location, Moved};
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault};
@@ -115,6 +115,39 @@ impl Gateway {
         }
     }
 
+    /// What is said of the upstreams that did not give an archive just now.
+    pub(super) fn failures_of(&self, ask: &Ask, now: Timestamp) -> Vec<Rc<Failure>> {
+        let mut space = self.space.borrow_mut();
+        let failing = space
+            .failing
+            .get(&ask.key)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let failing = failing
+            .iter()
+            .filter(|one| !one.until.is_due(one.span, now));
+        failing.map(|one| one.failure.clone()).collect()
+    }
+
+    /// An upstream of a chain did not give an archive: for a while it is passed over for this one.
+    fn remember_failure(&self, ask: &Ask, upstream: &Upstream, fault: Fault, now: Timestamp) {
+        if ask.source.only().is_some() {
+            return;
+        }
+        let failure = Rc::new(Failure::new(fault, &upstream.name, String::new()));
+        let span = upstream.fail_timeout;
+        let mut space = self.space.borrow_mut();
+        let failing = space.failing.get_or_insert_mut(ask.key.clone(), Vec::new);
+        failing.retain(|one| {
+            one.failure.upstream != upstream.name && !one.until.is_due(one.span, now)
+        });
+        failing.push(Failing {
+            failure,
+            span,
+            until: now.after(span),
+        });
+    }
+
     /// Remembers where a version lives, so that its archive is asked of the same upstream.
     pub(super) fn remember_location(&self, want: &Want, upstream: &str, oversized_mod: bool) {
         let is_version = matches!(
@@ -160,7 +193,7 @@ impl Gateway {
             sign,
             now,
         );
-        if sign == Sign::Ill || matches!(answer.status, 404 | 410) || answer.lies(ask) {
+        if matches!(answer.status, 404 | 410) || answer.fault(ask).is_some() {
             // It does not have, or does not give, what it seemed to have: the next request finds out anew.
             space.locations.pop(version_of(ask.request.canonical()));
         }
@@ -178,6 +211,9 @@ impl Gateway {
             );
         }
         drop(space);
+        if let Some(fault) = answer.fault(ask) {
+            self.remember_failure(ask, upstream, fault, now);
+        }
         if let (status @ (429 | 503), Some(_)) = (answer.status, &answer.head.retry_after) {
             let fault = if status == 429 {
                 Fault::RateLimited

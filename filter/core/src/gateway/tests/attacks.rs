@@ -33,20 +33,72 @@ fn streams(rig: &mut Rig) -> (StreamId, String) {
 }
 
 #[test]
-fn an_upstream_that_died_does_not_keep_its_archives() {
+fn an_upstream_that_has_an_archive_and_does_not_give_it_is_passed_over() {
+    type Given = (u16, &'static [(&'static str, &'static str)], MadeBy);
+    let given: [Given; 4] = [
+        (503, &[], MadeBy::HostUnreachable),
+        (504, &[], MadeBy::HostAfterTimeout),
+        (500, &[], MadeBy::Upstream),
+        (200, &[("content-type", "text/html")], MadeBy::Upstream),
+    ];
+    for (status, fields, made_by) in given {
+        let mut rig = Rig::new(PIPE);
+        rig.fetch(INFO, 200, V1);
+        let (id, target) = streams(&mut rig);
+        assert_eq!(target, "a");
+        let HeadStep::Replace(reply) = rig.head_by(id, status, fields, made_by) else {
+            panic!("{status}")
+        };
+        let again = field(&reply, "location").to_owned();
+        assert_eq!(
+            (reply.status, again.as_str()),
+            (302, "/example.com/a/@v/v1.0.0.zip?follow")
+        );
+        let id = rig.wait(&again);
+        assert_eq!(&*rig.answer(200, "").target, "b", "{status}");
+        rig.steps();
+        let last = replaced(rig.head_by(id, 503, &[], MadeBy::HostUnreachable));
+        assert_eq!(last.status, 502, "b is the last");
+        rig.pass(Duration::from_secs(8));
+        rig.wait(ZIP);
+        assert_eq!(
+            &*rig.callout().target,
+            "a",
+            "after its time it is asked again"
+        );
+    }
+}
+
+#[test]
+fn an_upstream_that_fails_before_one_that_says_404_is_no_404() {
     let mut rig = Rig::new(PIPE);
     rig.fetch(INFO, 200, V1);
-    let (id, target) = streams(&mut rig);
-    assert_eq!(target, "a");
-    rig.head_by(id, 503, &[], MadeBy::HostUnreachable);
+    let (id, _) = streams(&mut rig);
+    rig.head(id, 500, &[]);
     rig.wait(ZIP);
-    rig.outcome(CalloutOutcome::Timeout);
-    rig.answer(200, "");
-    let steps = rig.steps();
-    assert!(
-        matches!(&steps[0].1, Step::Forward(forward) if &*forward.target == "b"),
-        "{steps:?}"
-    );
+    rig.answer(404, "");
+    assert_eq!(rig.seen().status, 502);
+}
+
+#[test]
+fn behind_a_comma_an_archive_that_is_not_given_is_an_outage() {
+    let mut rig = Rig::new(&comma());
+    rig.fetch(INFO, 200, V1);
+    let (id, _) = streams(&mut rig);
+    let first = replaced(rig.head_by(id, 503, &[], MadeBy::HostUnreachable));
+    assert_eq!(first.status, 502);
+    let (_, step) = rig.ask(ZIP);
+    assert!(matches!(step, Step::Wait));
+    assert_eq!(rig.seen().status, 502);
+    rig.no_callout();
+}
+
+#[test]
+fn a_page_is_no_archive_whatever_its_status() {
+    let mut rig = Rig::new(PIPE);
+    rig.wait(ZIP);
+    rig.outcome(answer_with(200, "", &[("content-type", "text/html")]));
+    assert_eq!(&*rig.answer(200, "").target, "b");
 }
 
 #[test]
@@ -61,23 +113,6 @@ fn an_upstream_that_is_aside_is_passed_over_for_archives_too() {
     }
     rig.wait(ZIP);
     assert_eq!(&*rig.answer(200, "").target, "b");
-}
-
-#[test]
-fn a_page_is_no_archive_whatever_its_status() {
-    let mut rig = Rig::new(PIPE);
-    rig.wait(ZIP);
-    rig.outcome(answer_with(200, "", &[("content-type", "text/html")]));
-    assert_eq!(&*rig.answer(200, "").target, "b");
-    rig.steps();
-    let mut rig = Rig::new(PIPE);
-    rig.fetch(INFO, 200, V1);
-    let (id, _) = streams(&mut rig);
-    assert_eq!(
-        replaced(rig.head(id, 200, &[("content-type", "text/html")])).status,
-        502
-    );
-    rig.wait(ZIP);
 }
 
 #[test]
