@@ -158,3 +158,20 @@ fn a_credential_is_sent_by_tls_and_only_to_the_registry() {
     );
     assert!(authorization(&store).iter().all(|got| got == "null"));
 }
+
+#[test]
+fn without_a_credential_nothing_is_sent() {
+    let origin = Origin::start(&[]).unwrap();
+    let credential = Credential(tempfile::tempdir().unwrap());
+    credential.replace("resources: []");
+    let example = credential.example().registry_at(origin.addr());
+    let running = example.without_tls().start();
+    refused_both_ways(&running, "(goproxy-wasm: ");
+    assert!(origin.seen().unwrap().is_empty());
+
+    credential.put("Bearer late");
+    until("the credential is read", || {
+        stat(&running, "sds.registry_authorization.update_success") > 0
+    });
+    serves_both_ways(&running);
+}
