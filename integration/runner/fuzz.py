@@ -3,6 +3,7 @@
 What is built and found stays in `target/fuzz/`: the programs, the inputs that a run found interesting, and those that fail.
 Seeds are `corpus/<target>/` beside the targets; nothing is written there. See filter/core/fuzz/README.md.
 """
+import itertools
 import os
 import re
 import subprocess
@@ -88,7 +89,7 @@ def trouble(root, name, output):
     """What went wrong, and how to see it again."""
     lines = output.splitlines()
     start = next((at for at, line in enumerate(lines) if "panicked at" in line or "ERROR:" in line), max(len(lines) - 20, 0))
-    said = [line for line in lines[start:] if not line.startswith("INFO:")][:20]
+    said = list(itertools.takewhile(lambda line: line != "stack backtrace:", lines[start:start + 20]))
     if written := re.search(r"Test unit written to (\S+)", output):
         path = os.path.relpath(written[1], root)
         said.append(f"again: RUSTC_BOOTSTRAP=1 PATH=.toolchain/bin:$PATH cargo fuzz run --fuzz-dir {FUZZ} --target-dir "
