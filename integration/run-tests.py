@@ -94,7 +94,7 @@ def strict():
 
 
 def fuzzing():
-    """The core under libFuzzer: FUZZ_SECONDS for each target, 60 in CI and 10 elsewhere."""
+    """The core under libFuzzer: FUZZ_SECONDS for each target, 10 unless set."""
     return fuzz.suite(ROOT)
 
 

@@ -3,8 +3,10 @@
 What is built and found stays in `target/fuzz/`: the programs, the inputs that a run found interesting, and those that fail.
 Seeds are `corpus/<target>/` beside the targets; nothing is written there. See filter/core/fuzz/README.md.
 """
+import itertools
 import os
 import re
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +25,8 @@ STOP = "FUZZ_SECONDS: expected whole seconds above 0, got {!r}"
 
 
 def seconds():
-    """How long each target runs: a minute where the environment says that this is CI, else a few seconds."""
-    asked = os.environ.get("FUZZ_SECONDS") or ("60" if os.environ.get("CI") else "10")
+    """How long each target runs: what is asked for (`.ci/run` asks for a minute), else a few seconds."""
+    asked = os.environ.get("FUZZ_SECONDS") or "10"
     if not asked.isdecimal() or int(asked) == 0:
         raise ToolError(STOP.format(asked))
     return int(asked)
@@ -45,6 +47,8 @@ def missing():
                                   capture_output=True, text=True).stdout.strip())
     if not list(library.glob("librustc*_rt.asan.*")):
         return "this rustc comes without the address sanitizer"
+    if not (os.environ.get("CXX") or shutil.which("c++")):
+        return "libFuzzer needs a C++ compiler, and there is none"
     try:
         get("cargo-fuzz")
     except ToolError as error:
@@ -88,7 +92,7 @@ def trouble(root, name, output):
     """What went wrong, and how to see it again."""
     lines = output.splitlines()
     start = next((at for at, line in enumerate(lines) if "panicked at" in line or "ERROR:" in line), max(len(lines) - 20, 0))
-    said = [line for line in lines[start:] if not line.startswith("INFO:")][:20]
+    said = list(itertools.takewhile(lambda line: line != "stack backtrace:", lines[start:start + 20]))
     if written := re.search(r"Test unit written to (\S+)", output):
         path = os.path.relpath(written[1], root)
         said.append(f"again: RUSTC_BOOTSTRAP=1 PATH=.toolchain/bin:$PATH cargo fuzz run --fuzz-dir {FUZZ} --target-dir "

@@ -3,6 +3,7 @@
 //! `go` shows the body of an error only if it is `text/plain`, at most 8 lines and 648 bytes, without a blank line and
 //! without a byte that cannot be printed (cmd/go/internal/web, `formatErrorDetail`). Every text here is of that form.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// All that `go` will show.
@@ -78,12 +79,33 @@ pub(crate) fn error_text(
         request_id
     );
     let mut text = printable(
-        words,
+        &without_userinfo(words),
         MAX_BYTES.saturating_sub(trailer.len()),
         MAX_LINES.saturating_sub(1),
     );
     text.push_str(&trailer);
     text
+}
+
+/// The same without what stands before the `@` of a URL's authority: upstreams that call Git repeat its URLs, token and all.
+fn without_userinfo(words: &str) -> Cow<'_, str> {
+    if !words.contains("://") {
+        return Cow::Borrowed(words);
+    }
+    let ends_authority = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#');
+    let mut text = String::with_capacity(words.len());
+    let mut rest = words;
+    while let Some((before, url)) = rest.split_once("://") {
+        let end = url.find(ends_authority).unwrap_or(url.len());
+        let (authority, tail) = url.split_at_checked(end).unwrap_or((url, ""));
+        let shown = authority.rsplit_once('@');
+        text.extend([before, "://"]);
+        text.extend(shown.map(|_| "...@"));
+        text.push_str(shown.map_or(authority, |(_, host)| host));
+        rest = tail;
+    }
+    text.push_str(rest);
+    Cow::Owned(text)
 }
 
 /// The lines of `words` that hold anything, each ended, with every character that a terminal or `go` could stumble
@@ -185,6 +207,23 @@ mod tests {
             let text = text(&words);
             assert!(go_shows(&text), "{text:?}");
             assert!(text.ends_with("request id-1)\n"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_password_in_a_url_is_shown() {
+        for (words, shown) in [
+            (
+                "fatal: https://user:tok@host/x",
+                "fatal: https://...@host/x",
+            ),
+            ("a://b@c@d and ssh://e@f", "a://...@d and ssh://...@f"),
+            ("https://host/a/@v/list: 404", "https://host/a/@v/list: 404"),
+            ("https://host?x=a@b", "https://host?x=a@b"),
+            ("://", "://"),
+            ("me@host: no", "me@host: no"),
+        ] {
+            assert_eq!(text(words).lines().next(), Some(shown), "{words}");
         }
     }
 

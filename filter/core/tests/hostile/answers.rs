@@ -364,15 +364,17 @@ fn row_36_callouts_may_fail_in_every_way() {
     for number in 0..count {
         rig.wait(&format!("/example.com/m{number}/@v/list"));
     }
-    let callouts: Vec<_> = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).collect();
-    assert_eq!(callouts.len(), count);
-    for callout in callouts.iter().rev() {
-        rig.tell(callout, answer(200, "v1.0.0\n"));
+    // Those in flight are bounded; the others follow as there is room.
+    let mut answered = 0;
+    while answered < count {
+        let callouts: Vec<_> = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).collect();
+        assert!(!callouts.is_empty(), "{answered} of {count} are answered");
+        for callout in callouts.iter().rev() {
+            rig.tell(callout, answer(200, "v1.0.0\n"));
+        }
+        answered += std::iter::from_fn(|| rig.gateway.next_step(rig.now)).count();
     }
-    assert_eq!(
-        std::iter::from_fn(|| rig.gateway.next_step(rig.now)).count(),
-        count
-    );
+    assert_eq!(answered, count);
 }
 
 #[test]
@@ -424,7 +426,8 @@ fn row_39_lifetimes_beyond_sense_and_a_clock_set_back_do_no_harm() {
 
 #[test]
 fn row_40_what_would_break_a_log_or_a_terminal_is_made_plain() {
-    let words = "\u{1b}[31mno\u{7}\r\n\r\n\"quoted\"\n\u{202e}evil\u{2028}x\0\n";
+    let words =
+        "https://user:tok@host/x\n\u{1b}[31mno\u{7}\r\n\r\n\"quoted\"\n\u{202e}evil\u{2028}x\0\n";
     for body in [words.to_owned(), words.repeat(1_000), "x".repeat(20_000)] {
         let outcome = answer_with(403, &[("content-type", "text/plain")], &body);
         let reply = Rig::new().fetch(LIST, outcome);
@@ -443,5 +446,6 @@ fn row_40_what_would_break_a_log_or_a_terminal_is_made_plain() {
                 || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         assert!(!text.contains(hidden), "{text:?}");
+        assert!(!text.contains("tok"), "{text:?}");
     }
 }

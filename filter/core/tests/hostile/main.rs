@@ -6,7 +6,7 @@
 //!
 //! | row | input | tested by |
 //! |---|---|---|
-//! | 1 | `%21azure` and `!azure` are one key | `row_01`; property `every_spelling_of_an_object_has_its_one_path` |
+//! | 1 | `%21azure` and `!azure` are one key | `row_01`; property `parsing_undoes_printing` |
 //! | 2 | a raw upper-case letter | `row_02`; host: `a_path_that_go_cannot_send_is_refused_in_words` |
 //! | 3 | `!!a`, `!A`, `!1`, `!` at the end | `row_03`; host: as 2 |
 //! | 4 | `..`, `.`, `%2e%2e`, `..;` | `row_04`; host: as 2 |
