@@ -46,17 +46,19 @@ fn take_text(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
 ///
 /// The gate for every header value that leaves the filter: Envoy does not look for CR and LF in what a filter sets, so
 /// one would split the response. A field that no header can hold is left out.
-pub(crate) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone) -> Vec<u8> {
-    let fields = fields.filter(|(name, value)| is_name(name) && is_value(value));
-    let count = u32::try_from(fields.clone().count()).unwrap_or(u32::MAX);
-    let size = fields.clone().fold(4_usize, |sum, (name, value)| {
+pub(crate) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let fields: Vec<_> = fields
+        .filter(|(name, value)| is_name(name) && is_value(value))
+        .collect();
+    let count = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+    let size = fields.iter().fold(4_usize, |sum, (name, value)| {
         sum.saturating_add(10)
             .saturating_add(name.len())
             .saturating_add(value.len())
     });
     let mut map = Vec::with_capacity(size);
     map.extend_from_slice(&count.to_le_bytes());
-    for (name, value) in fields.clone() {
+    for (name, value) in &fields {
         for length in [name.len(), value.len()] {
             map.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
         }
