@@ -147,10 +147,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(fault: Fault, upstream: &Rc<str>, words: String) -> Self {
-        let words = if words.trim().is_empty() {
-            fault.describe()
-        } else {
-            words
+        let words = match fault {
+            // What came with it is a piece of the object, and no words for people.
+            Fault::Status(200..=299) => fault.describe(),
+            _ if words.trim().is_empty() => fault.describe(),
+            _ => words,
         };
         Self {
             fault,
@@ -194,6 +195,14 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    #[test]
+    fn a_piece_of_the_object_is_not_taken_for_words() {
+        let words =
+            |status| Failure::new(Fault::Status(status), &"up".into(), "piece".into()).words;
+        assert_eq!(words(206), "the upstream answered 206");
+        assert_eq!(words(500), "piece");
     }
 
     #[test]
