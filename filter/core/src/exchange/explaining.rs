@@ -118,11 +118,13 @@ impl Explaining {
 
     fn text(&self) -> String {
         let words = upstream_words(&self.head, &self.words);
-        let (error, own) = match self.trouble {
-            Trouble::Missing(missing) => (missing.error_type(), String::new()),
-            Trouble::Failed(fault) => (fault.error_type(), fault.describe()),
+        let (error, words) = match self.trouble {
+            Trouble::Missing(missing) => (missing.error_type(), words),
+            Trouble::Failed(fault) => (
+                fault.error_type(),
+                Failure::new(fault, &self.upstream.name, words).words,
+            ),
         };
-        let words = if words.trim().is_empty() { own } else { words };
         error_text(
             &words,
             error,

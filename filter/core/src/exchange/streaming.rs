@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::copying::Copy;
 use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep};
 use crate::cache::{Answered, ContentType, Lifetime};
-use crate::goproxy::Endpoint;
+use crate::goproxy::{Endpoint, body};
 use crate::reply;
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
@@ -126,6 +126,10 @@ impl Streaming {
 
     fn keep(self, now: Timestamp) -> Option<Keep> {
         let copy = self.copy.as_ref()?.bytes();
+        let length = u64::try_from(copy.len()).unwrap_or(u64::MAX);
+        if !ARCHIVE_BYTES.contains(&length) || body::zip(copy).is_err() {
+            return None;
+        }
         // Where nobody said how long it is, the end of the connection may have been the end of the upstream.
         if self.expected.is_none() && !ends_like_zip(copy) {
             return None;

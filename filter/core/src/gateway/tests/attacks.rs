@@ -165,6 +165,23 @@ fn an_archive_of_unknown_length_is_kept_only_if_it_ends_like_one() {
 }
 
 #[test]
+fn what_only_begins_with_pk_is_not_kept() {
+    for body in [
+        &b"PK"[..],
+        b"PKzip is what this is not, though it is long enough",
+        &EMPTY_ZIP[..20],
+    ] {
+        let mut rig = Rig::new(ONE);
+        rig.stream(ZIP, &[], body);
+        rig.forwarded(ZIP);
+        let length = body.len().max(22).to_string();
+        let mut rig = Rig::new(ONE);
+        rig.stream(ZIP, &[("content-length", &length)], body);
+        rig.forwarded(ZIP);
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_back_strands_nobody() {
     let mut rig = Rig::new(ONE);
     rig.wait(LIST);
