@@ -4,6 +4,8 @@
 //! shown; only what could not be measured is a failure.
 
 mod archives;
+mod calls;
+mod chain;
 mod core;
 mod herd;
 mod hit;
@@ -118,7 +120,7 @@ struct Group {
     measure: fn(&Plan) -> Vec<Figure>,
 }
 
-fn groups() -> [Group; 6] {
+fn groups() -> [Group; 8] {
     [
         Group {
             doing: "hits in memory, behind a filter that does nothing, and without a filter",
@@ -129,6 +131,16 @@ fn groups() -> [Group; 6] {
             doing: "200 clients at once for one cold object",
             keys: &[herd::KEY],
             measure: herd::figures,
+        },
+        Group {
+            doing: "a chain of two upstreams",
+            keys: &[chain::KEY],
+            measure: chain::figures,
+        },
+        Group {
+            doing: "host calls of each path",
+            keys: &[calls::KEY],
+            measure: calls::figures,
         },
         Group {
             doing: "archives of 10 KiB and of 70 MB that are streamed",
