@@ -21,7 +21,8 @@ use goproxy_core::cache::{ContentType, Entry, EntryHead};
 use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Request, body};
 use goproxy_core::{
-    Answer, AnswerBody, CalloutOutcome, Gateway, RequestHead, Step, Store, StreamId, Timestamp,
+    Answer, AnswerBody, AnswerHead, BodyStep, CalloutOutcome, ForwardedHead, Gateway, HeadStep,
+    MadeBy, Piece, RequestHead, Step, Store, StreamId, Timestamp,
 };
 
 const CONFIG: &str = include_str!("../examples/config/valid/minimal.json");
@@ -61,6 +62,55 @@ fn remember(gateway: &mut Gateway, now: Timestamp) {
     gateway.on_callout(callout.id, CalloutOutcome::Answer(answer), now);
     assert!(gateway.next_step(now).is_some());
 }
+
+/// An archive that is forwarded and looked at as it passes, in two pieces.
+fn forwarded_archive(criterion: &mut Criterion) {
+    let config = Config::from_json(CONFIG.as_bytes(), "bench").unwrap();
+    let mut gateway = Gateway::new(&config, &Rc::<RefCell<Store>>::default());
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let path = PATH.replace(".mod", ".zip");
+    let mut fields = FIELDS.to_vec();
+    fields[1].1 = path.as_bytes();
+    let head = RequestHead {
+        fields: &fields,
+        end_of_stream: true,
+    };
+    let piece = |bytes, end_of_stream| Piece {
+        bytes,
+        size: 500_000,
+        end_of_stream,
+    };
+    criterion.bench_function("core_forwarded_archive", |bencher| {
+        bencher.iter(|| {
+            let id = StreamId(3);
+            let step = gateway.begin(id, black_box(&head), now);
+            assert!(matches!(step, Step::Forward(_)), "{step:?}");
+            let answer = ForwardedHead {
+                status: 200,
+                head: AnswerHead::read(ARCHIVE_FIELDS.iter().copied()),
+                end_of_stream: false,
+                made_by: MadeBy::Upstream,
+            };
+            let step = gateway.on_forwarded_head(id, answer, now);
+            assert!(matches!(step, HeadStep::Send { .. }), "{step:?}");
+            gateway.on_forwarded_body(id, piece(b"PK", false), now);
+            let end = gateway.on_forwarded_body(id, piece(b"", true), now);
+            assert_eq!(end, BodyStep::Pass);
+            gateway.on_closed(id);
+        });
+    });
+}
+
+/// What proxy.golang.org answers to a request for an archive.
+const ARCHIVE_FIELDS: &[(&[u8], &[u8])] = &[
+    (b":status", b"200"),
+    (b"content-type", b"application/zip"),
+    (b"content-length", b"1000000"),
+    (b"etag", b"\"0123456789abcdef\""),
+    (b"last-modified", b"Mon, 02 Jan 2006 15:04:05 GMT"),
+    (b"cache-control", b"public, max-age=10800"),
+    (b"date", b"Mon, 02 Jan 2006 15:04:05 GMT"),
+];
 
 /// What Envoy gives for a request of the `go` command.
 const FIELDS: &[(&[u8], &[u8])] = &[
@@ -128,5 +178,12 @@ fn entry(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, parse_path, memory_hit, sanitise_list, entry);
+criterion_group!(
+    benches,
+    parse_path,
+    memory_hit,
+    forwarded_archive,
+    sanitise_list,
+    entry
+);
 criterion_main!(benches);

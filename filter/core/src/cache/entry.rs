@@ -268,7 +268,14 @@ impl Entry {
 
     /// A strong validator (RFC 9110, section 8.8.3), with its quotes.
     pub fn etag(&self) -> String {
-        format!("\"{:016x}\"", self.body_hash)
+        let mut tag = String::with_capacity(18);
+        tag.push('"');
+        for shift in (0..u64::BITS).step_by(4).rev() {
+            let digit = (self.body_hash >> shift) & 0xf;
+            tag.extend(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 16)));
+        }
+        tag.push('"');
+        tag
     }
 
     /// The stored form.

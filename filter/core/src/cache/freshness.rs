@@ -60,13 +60,13 @@ impl Lifetime {
 
     /// The value of the header `cache-control`.
     pub fn cache_control(self) -> String {
-        let seconds = self.fresh.as_secs();
+        let seconds = self.fresh.as_secs().to_string();
         match self {
             _ if !self.is_storable() => "no-store".to_owned(),
             Self {
                 immutable: true, ..
-            } => format!("public, max-age={seconds}, immutable"),
-            _ => format!("public, max-age={seconds}"),
+            } => ["public, max-age=", &seconds, ", immutable"].concat(),
+            _ => ["public, max-age=", &seconds].concat(),
         }
     }
 }
