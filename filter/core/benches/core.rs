@@ -69,8 +69,11 @@ fn forwarded_archive(criterion: &mut Criterion) {
     let mut gateway = Gateway::new(&config, &Rc::<RefCell<Store>>::default());
     let now = Timestamp::from_millis(1_700_000_000_000);
     let path = PATH.replace(".mod", ".zip");
-    let mut fields = FIELDS.to_vec();
-    fields[1].1 = path.as_bytes();
+    let with_path = |(name, value): (&'static [u8], &'static [u8])| match name {
+        b":path" => (name, path.as_bytes()),
+        _ => (name, value),
+    };
+    let fields: Vec<(&[u8], &[u8])> = FIELDS.iter().copied().map(with_path).collect();
     let head = RequestHead {
         fields: &fields,
         end_of_stream: true,

@@ -272,7 +272,11 @@ impl Entry {
         tag.push('"');
         for shift in (0..u64::BITS).step_by(4).rev() {
             let digit = (self.body_hash >> shift) & 0xf;
-            tag.extend(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 16)));
+            tag.extend(
+                u32::try_from(digit)
+                    .ok()
+                    .and_then(|digit| char::from_digit(digit, 16)),
+            );
         }
         tag.push('"');
         tag
