@@ -124,8 +124,18 @@ pub(crate) enum Via {
     Choice,
     /// A probe found it there.
     Probe,
-    /// A redirect led there.
-    Redirect,
+    /// So many redirects led there.
+    Redirect(u8),
+}
+
+impl Via {
+    /// How many redirects were followed.
+    pub(crate) const fn redirects(self) -> u8 {
+        match self {
+            Self::Choice | Self::Probe => 0,
+            Self::Redirect(times) => times,
+        }
+    }
 }
 
 /// What a waiting stream gets from a landing.
@@ -242,7 +252,7 @@ impl Exchange {
                 stream(ask, upstream)
             }
             Landing::Located(upstream, Some(location)) => {
-                located(ask, upstream, location, settings)
+                located(ask, upstream, location, 0, settings)
             }
             Landing::Failed(failure) => Landed::Reply(reply::failure(failure, &ask.request_id)),
             Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
@@ -261,7 +271,7 @@ impl Exchange {
         };
         let replace = |reply| (None, HeadStep::Replace(reply), None);
         // Behind a pipe there is another: the client comes again, and this one is passed over.
-        if via != Via::Redirect
+        if via.redirects() == 0
             && ask.source.falls_through(&upstream)
             && answer.fault(&ask).is_some()
         {

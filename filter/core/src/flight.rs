@@ -14,7 +14,7 @@ use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::{FallThrough, Redirects};
 use crate::goproxy::{Endpoint, Request, body};
 use crate::health::{Health, Sign};
-use crate::redirect::{self, Leads};
+use crate::redirect::{self, Leads, REDIRECTS};
 use crate::text::upstream_words;
 use crate::time::Timestamp;
 use crate::upstream::{Link, Source, Upstream};
@@ -31,8 +31,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(2);
 /// A host's clock and its timers differ by so much at most.
 const EARLY: Duration = Duration::from_millis(20);
-/// Redirects that are followed for one object.
-const REDIRECTS: u8 = 5;
 
 /// What a flight is to bring, and from where.
 #[derive(Debug)]

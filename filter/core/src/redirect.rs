@@ -5,6 +5,9 @@ use std::rc::Rc;
 use crate::config::Redirects;
 use crate::upstream::Upstream;
 
+/// Redirects that are followed for one object.
+pub(crate) const REDIRECTS: u8 = 5;
+
 /// Where a `Location` leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Leads {

@@ -76,6 +76,8 @@ pub(crate) struct Namespace {
 pub(crate) struct Moved {
     pub(crate) location: Rc<str>,
     pub(crate) upstream: Rc<Upstream>,
+    /// Redirects that were followed before this one.
+    pub(crate) followed: u8,
     pub(crate) until: Timestamp,
 }
 

@@ -4,16 +4,17 @@ use std::rc::Rc;
 
 use super::{Ask, ForwardedHead, Landed, Settings, Via};
 use crate::config::Unlisted;
-use crate::redirect::{Leads, follow};
+use crate::redirect::{Leads, REDIRECTS, follow};
 use crate::reply::{self, FOLLOW, Reply};
 use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault};
 
-/// The archive is behind a redirect.
+/// The archive is behind a redirect, after so many that were `followed` already.
 pub(crate) fn located(
     ask: Ask,
     upstream: &Rc<Upstream>,
     location: &Rc<str>,
+    followed: u8,
     settings: Settings<'_>,
 ) -> Landed {
     match follow(location, (&**upstream).into(), settings.redirects) {
@@ -27,7 +28,7 @@ pub(crate) fn located(
                 ask: Box::new(ask),
                 upstream,
                 path: Some(path),
-                via: Via::Redirect,
+                via: Via::Redirect(followed.saturating_add(1)),
             }
         }
         Leads::Unlisted(host) => Landed::Reply(unlisted(&ask, upstream, &host, location, settings)),
@@ -48,11 +49,11 @@ pub(super) fn redirected(
     };
     match follow(location, (&**upstream).into(), settings.redirects) {
         // The host cannot send the request elsewhere any more. The client comes again, and then its way is known.
-        Leads::Known { .. } if via != Via::Redirect => again(ask, settings),
+        Leads::Known { .. } if via.redirects() < REDIRECTS => again(ask, settings),
         Leads::Known { .. } => failure(
             ask,
             upstream,
-            "the upstream redirects more often than an archive's redirect is followed".to_owned(),
+            format!("the upstream redirects more than {REDIRECTS} times"),
         ),
         Leads::Unlisted(host) => unlisted(ask, upstream, &host, location, settings),
         Leads::Nowhere => nowhere(ask, upstream),
@@ -69,7 +70,7 @@ pub(super) fn not_where_it_seemed(
 ) -> Reply {
     match via {
         Via::Choice => again(ask, settings),
-        Via::Probe | Via::Redirect => {
+        Via::Probe | Via::Redirect(_) => {
             let words = "the upstream has the archive by HEAD, and has not when it is asked for it";
             let failure = Failure::new(Fault::InvalidBody, &upstream.name, words.to_owned());
             reply::failure(&failure, &ask.request_id)

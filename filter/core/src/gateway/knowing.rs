@@ -35,6 +35,7 @@ impl Gateway {
                 ask,
                 &moved.upstream,
                 &moved.location,
+                moved.followed,
                 self.settings(),
             ));
         }
@@ -178,8 +179,19 @@ impl Gateway {
         let Exchange::Forwarded(ask, upstream, via) = exchange else {
             return;
         };
+        if let (301..=303 | 307 | 308, Some(location)) = (answer.status, &answer.head.location) {
+            let (location, upstream) = (location.clone(), upstream.clone());
+            let (followed, until) = (via.redirects(), now.after(BELIEVED));
+            let moved = Moved {
+                location,
+                upstream,
+                followed,
+                until,
+            };
+            self.space.borrow_mut().moved.put(ask.key.clone(), moved);
+        }
         // Where a redirect led says nothing of the upstream.
-        if *via == Via::Redirect {
+        if via.redirects() > 0 {
             return;
         }
         let sign = answer
@@ -197,18 +209,8 @@ impl Gateway {
             // It does not have, or does not give, what it seemed to have: the next request finds out anew.
             space.locations.pop(version_of(ask.request.canonical()));
         }
-        if let (301..=303 | 307 | 308, Some(location)) = (answer.status, &answer.head.location) {
+        if matches!(answer.status, 301..=303 | 307 | 308) {
             space.redirecting.put(upstream.name.clone(), ());
-            let (location, upstream, until) =
-                (location.clone(), upstream.clone(), now.after(BELIEVED));
-            space.moved.put(
-                ask.key.clone(),
-                Moved {
-                    location,
-                    upstream,
-                    until,
-                },
-            );
         }
         drop(space);
         if let Some(fault) = answer.fault(ask) {
