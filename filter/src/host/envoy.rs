@@ -12,12 +12,12 @@ const OWN_FIELDS: [&str; 2] = [UPSTREAM_FIELD, "x-goproxy-cache-key"];
 /// Fields of the client that go on with a forwarded request.
 ///
 /// `x-forwarded-proto` is Envoy's own by then: without it no route matches. The cluster takes it out again.
-const KEPT_FIELDS: [&[u8]; 5] = [
-    b":method",
-    b":scheme",
-    b"x-forwarded-proto",
-    b"x-request-id",
-    b"traceparent",
+const KEPT_FIELDS: [&str; 5] = [
+    ":method",
+    ":scheme",
+    "x-forwarded-proto",
+    "x-request-id",
+    "traceparent",
 ];
 /// Envoy's router puts this on every answer that an upstream gave, and on none that it made itself.
 const UPSTREAM_TIME: &[u8] = b"x-envoy-upstream-service-time";
@@ -25,8 +25,12 @@ const UPSTREAM_TIME: &[u8] = b"x-envoy-upstream-service-time";
 /// Puts what goes upstream in place of all that the client sent, in two calls: exchanging the whole map leaves the route
 /// as it was, setting one field makes Envoy choose it anew (measured on 1.40).
 pub(crate) fn forward(client: &[(&[u8], &[u8])], forward: &Forward) -> Result<(), HostError> {
-    let kept = client.iter().filter(|(name, _)| KEPT_FIELDS.contains(name));
-    let kept = kept.filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, *value)));
+    let kept = client.iter().filter_map(|(name, value)| {
+        let kept = KEPT_FIELDS
+            .into_iter()
+            .find(|kept| kept.as_bytes() == *name)?;
+        Some((kept, *value))
+    });
     let own = [
         (":authority", forward.authority.as_bytes()),
         (":path", forward.path.as_bytes()),
