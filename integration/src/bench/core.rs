@@ -53,7 +53,8 @@ fn estimates(plan: &Plan) -> Result<Vec<(String, Spread)>> {
             "core",
             "--",
             "--noplot",
-            "--quiet",
+            "--output-format",
+            "bencher",
         ])
         .args([
             "--warm-up-time",

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::time::ClockId;
 use nix::unistd::Pid;
@@ -68,10 +69,9 @@ impl Sample {
 /// # Errors
 /// wrk fails, or an answer is an error or none: such a sample would compare errors.
 pub(super) fn measure(envoy: &Running, load: &Load) -> Result<Sample> {
-    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(envoy.pid().cast_signed()))?;
-    let before = clock.now()?;
+    let before = cpu_seconds(envoy)?;
     let said = wrk(envoy.local_addr(), load)?;
-    let spent = clock.now()? - before;
+    let cpu_seconds = cpu_seconds(envoy)? - before;
     let number = |name: &str| said[name].as_f64().unwrap_or_default();
     let failed: Vec<String> = ["connect", "read", "write", "status", "timeout"]
         .iter()
@@ -85,12 +85,18 @@ pub(super) fn measure(envoy: &Running, load: &Load) -> Result<Sample> {
         requests: number("requests"),
         bytes: number("bytes"),
         seconds: number("micros") / 1e6,
-        cpu_seconds: std::time::Duration::from(spent).as_secs_f64(),
+        cpu_seconds,
     };
     if sample.requests < 1.0 {
         return Err(format!("no answer within {} s ({load:?})", load.seconds).into());
     }
     Ok(sample)
+}
+
+/// Processor time of the whole process since it began, user and system.
+pub(super) fn cpu_seconds(envoy: &Running) -> Result<f64> {
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(envoy.pid().cast_signed()))?;
+    Ok(Duration::from(clock.now()?).as_secs_f64())
 }
 
 fn wrk(address: SocketAddr, load: &Load) -> Result<Value> {

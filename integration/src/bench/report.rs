@@ -67,7 +67,7 @@ pub(super) struct Figure {
 pub(super) struct Measured {
     /// Its median is the figure's value.
     pub(super) spread: Spread,
-    /// The same ratio by processor time, which other work on the machine hardly changes.
+    /// The same by processor time, which other work on the machine changes far less.
     pub(super) by_cpu_time: Option<Spread>,
     /// What it was made from, and what must be known to read it.
     pub(super) detail: Map<String, Value>,
