@@ -449,6 +449,7 @@ impl Gateway {
         }
         let mut space = self.space.borrow_mut();
         let kept = space.memory.insert(key, entry);
+        space.counters.evicted_total = space.memory.evicted();
         if kept {
             count(&mut space.counters.stored_total);
         }

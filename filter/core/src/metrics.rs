@@ -2,7 +2,7 @@
 
 macro_rules! counters {
     ($($(#[doc = $help:literal])* $name:ident,)*) => {
-        /// Counts since the VM began, of one namespace. They wrap never: 2^64 requests take longer than any VM lives.
+        /// Counts of one namespace, since the first configuration that uses it began. They wrap never: 2^64 requests take longer than any VM lives.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
             $($(#[doc = $help])* pub $name: u64,)*
@@ -26,7 +26,7 @@ counters! {
     memory_misses_total,
     /// Waited on a flight that another request had started.
     coalesced_total,
-    /// Callouts handed to the host.
+    /// Callouts handed to the host, those that it refuses to send too.
     callouts_total,
     /// Flights that ended without an answer that can be passed on.
     flight_failures_total,
@@ -38,6 +38,8 @@ counters! {
     late_outcomes_total,
     /// Entries put into memory.
     stored_total,
+    /// Entries that had to go from memory for want of room.
+    evicted_total,
 }
 
 /// Adds one.

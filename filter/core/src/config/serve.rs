@@ -15,12 +15,6 @@ impl Serve {
         Self { hosts, base_path }
     }
 
-    /// Whether every host is served, so that the request's need not be asked for.
-    #[must_use]
-    pub fn hosts_all(&self) -> bool {
-        self.hosts.contains(&HostRule::Any)
-    }
-
     /// Whether a request with this `:authority` (or `Host`) is served, as far as its host says.
     #[must_use]
     pub fn accepts_host(&self, authority: &[u8]) -> bool {

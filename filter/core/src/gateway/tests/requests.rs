@@ -314,3 +314,25 @@ fn counts_are_told_once() {
     );
     assert_eq!(rig.gateway.take_counts(), []);
 }
+
+#[test]
+fn what_goes_for_want_of_room_is_counted() {
+    let mut rig = Rig::new(&ONE.replace("8MiB", "64KiB"));
+    for number in 0..100 {
+        let words = "x".repeat(2_000);
+        let path = format!("/example.com/m{number}/@v/v1.0.0.mod");
+        rig.fetch(
+            &path,
+            200,
+            &format!("module example.com/m{number}\n// {words}\n"),
+        );
+    }
+    let counts = rig.gateway.counters();
+    assert_eq!(counts.stored_total, 100);
+    assert!(
+        (70..100).contains(&counts.evicted_total),
+        "{}",
+        counts.evicted_total
+    );
+    rig.wait("/example.com/m0/@v/v1.0.0.mod");
+}
