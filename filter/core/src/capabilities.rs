@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+/// The value of an environment variable, by its name.
+pub type Environment = Rc<dyn Fn(&str) -> Option<String>>;
+
 /// What one root context of the host gives its gateway.
 #[derive(Clone)]
 pub struct HostCapabilities {
     /// The value of an environment variable that the host hands on, where a configuration says `env:NAME`.
-    pub environment: Rc<dyn Fn(&str) -> Option<String>>,
+    pub environment: Environment,
     /// What all workers of the host's process see; `None`: each is alone.
     pub shared: Option<Rc<dyn SharedData>>,
 }

@@ -34,7 +34,7 @@ mod upstream;
 mod verdict;
 
 pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
-pub use capabilities::{HostCapabilities, SetError, SharedData};
+pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
 pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
 pub use gateway::{Forward, Gateway, SetupError, Step, StreamId};
 pub use head::RequestHead;
