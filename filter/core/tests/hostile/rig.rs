@@ -40,7 +40,7 @@ impl Rig {
             &Rc::<RefCell<Store>>::default(),
             &HostCapabilities::none(),
         )
-        .unwrap();
+        .expect("a host that gives enough");
         Self {
             gateway,
             now: Timestamp::from_millis(1_700_000_000_000),
