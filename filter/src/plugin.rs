@@ -10,7 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use goproxy_core::config::{self, Config};
-use goproxy_core::{Callout, CalloutId, Forward, Gateway, Reply, Step, StreamId, Timestamp};
+use goproxy_core::{
+    Callout, CalloutId, Forward, Gateway, HostCapabilities, Reply, Step, StreamId, Timestamp,
+};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
@@ -64,7 +66,11 @@ impl Plugin {
         let config =
             Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
         proxy_wasm::set_log_level(log_level(&config));
-        Ok(Gateway::new(&config, &worker::store()))
+        let host = HostCapabilities {
+            environment: Rc::new(|name| std::env::var(name).ok()),
+            shared: None,
+        };
+        Gateway::new(&config, &worker::store(), &host).map_err(|error| error.to_string())
     }
 }
 

@@ -22,7 +22,7 @@ use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Request, body};
 use goproxy_core::{
     Answer, AnswerBody, AnswerHead, BodyStep, CalloutOutcome, ForwardedHead, Gateway, HeadStep,
-    MadeBy, Piece, RequestHead, Step, Store, StreamId, Timestamp,
+    HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Timestamp,
 };
 
 const CONFIG: &str = include_str!("../examples/config/valid/minimal.json");
@@ -38,7 +38,12 @@ fn parse_path(criterion: &mut Criterion) {
 /// A hit as the adapter has it answered: from the request's head to the fields and body of the reply.
 fn memory_hit(criterion: &mut Criterion) {
     let config = Config::from_json(CONFIG.as_bytes(), "bench").unwrap();
-    let mut gateway = Gateway::new(&config, &Rc::<RefCell<Store>>::default());
+    let mut gateway = Gateway::new(
+        &config,
+        &Rc::<RefCell<Store>>::default(),
+        &HostCapabilities::none(),
+    )
+    .unwrap();
     let now = Timestamp::from_millis(1_700_000_000_000);
     remember(&mut gateway, now);
     let later = now.after(Duration::from_secs(90));
@@ -66,7 +71,12 @@ fn remember(gateway: &mut Gateway, now: Timestamp) {
 /// An archive that is forwarded and looked at as it passes, in two pieces.
 fn forwarded_archive(criterion: &mut Criterion) {
     let config = Config::from_json(CONFIG.as_bytes(), "bench").unwrap();
-    let mut gateway = Gateway::new(&config, &Rc::<RefCell<Store>>::default());
+    let mut gateway = Gateway::new(
+        &config,
+        &Rc::<RefCell<Store>>::default(),
+        &HostCapabilities::none(),
+    )
+    .unwrap();
     let now = Timestamp::from_millis(1_700_000_000_000);
     let path = PATH.replace(".mod", ".zip");
     let with_path = |(name, value): (&'static [u8], &'static [u8])| match name {

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CalloutId(pub u32);
 
-/// A request that the host must send. It has no body.
+/// A request that the host must send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callout {
     /// By which its outcome is told.
@@ -22,6 +22,8 @@ pub struct Callout {
     pub path: String,
     /// Headers beside the pseudo headers.
     pub headers: Vec<(&'static str, Rc<str>)>,
+    /// The body, where there is one.
+    pub body: Option<Rc<[u8]>>,
     /// To the end of the answer; never zero.
     pub timeout: Duration,
     /// A body above this many bytes need not be copied: [`AnswerBody::TooLarge`].
@@ -35,6 +37,10 @@ pub enum Method {
     Get,
     /// Whether an archive is there.
     Head,
+    /// A value for Redis, through webdis.
+    Put,
+    /// A command for Redis, through a REST gateway.
+    Post,
 }
 
 impl Method {
@@ -43,6 +49,8 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Post => "POST",
         }
     }
 }

@@ -15,6 +15,7 @@ use std::rc::Rc;
 
 use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
+use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
     Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, Via,
@@ -65,6 +66,16 @@ pub struct Forward {
     pub user_agent: &'static str,
 }
 
+/// The host does not give what a configuration asks of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct SetupError {
+    /// The path of the configuration's field.
+    pub field: &'static str,
+    /// What was expected of the host, and what it gave.
+    pub why: String,
+}
+
 /// One compiled configuration at work.
 pub struct Gateway {
     serve: Serve,
@@ -88,12 +99,20 @@ struct Touchdown {
 
 impl Gateway {
     /// Puts a configuration to work; what its namespace holds is found in `store`.
-    pub fn new(config: &Config, store: &Rc<RefCell<Store>>) -> Self {
+    ///
+    /// # Errors
+    /// [`SetupError`], if the host does not give what the configuration asks of it.
+    pub fn new(
+        config: &Config,
+        store: &Rc<RefCell<Store>>,
+        host: &HostCapabilities,
+    ) -> Result<Self, SetupError> {
+        let _ = host;
         let space = store
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
-        Self {
+        Ok(Self {
             serve: config.serve.clone(),
             sources: Sources::new(config),
             redirects: config.redirects.clone(),
@@ -105,7 +124,7 @@ impl Gateway {
             airspace: Airspace::default(),
             exchanges: HashMap::new(),
             landed: VecDeque::new(),
-        }
+        })
     }
 
     /// A request's head is here.

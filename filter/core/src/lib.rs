@@ -14,6 +14,7 @@
 
 pub mod cache;
 mod callout;
+mod capabilities;
 pub mod config;
 mod exchange;
 mod flight;
@@ -33,8 +34,9 @@ mod upstream;
 mod verdict;
 
 pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
+pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
 pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
-pub use gateway::{Forward, Gateway, Step, StreamId};
+pub use gateway::{Forward, Gateway, SetupError, Step, StreamId};
 pub use head::RequestHead;
 pub use metrics::Counters;
 pub use reply::{Body, Fields, Reply};

@@ -70,7 +70,7 @@ pub(crate) fn dispatch(callout: &Callout) -> Result<u32, CalloutOutcome> {
     let sent = proxy_wasm::hostcalls::dispatch_http_call(
         &callout.target,
         fields,
-        None,
+        callout.body.as_deref(),
         vec![],
         callout.timeout,
     );

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use goproxy_core::config::{Config, ConfigError, MAX_BYTES};
-use goproxy_core::{Gateway, RequestHead, Step, Store, StreamId, Timestamp};
+use goproxy_core::{Gateway, HostCapabilities, RequestHead, Step, Store, StreamId, Timestamp};
 
 /// So many problems are told at most.
 const MAX_PROBLEMS: usize = 20;
@@ -52,7 +52,12 @@ fn accepted(config: &Config) {
         );
         assert!(places.iter().all(|place| *place < config.upstreams.len()));
     }
-    let mut gateway = Gateway::new(config, &Rc::<std::cell::RefCell<Store>>::default());
+    let mut gateway = Gateway::new(
+        config,
+        &Rc::<std::cell::RefCell<Store>>::default(),
+        &HostCapabilities::none(),
+    )
+    .expect("the host gives what is asked");
     for (number, path) in [
         "/example.com/a/@v/list",
         "/example.com/a/@v/v1.0.0.zip",

@@ -88,6 +88,7 @@ pub(super) fn callout(want: &Want, upstream: &Upstream, stage: &Stage, id: Callo
         authority: authority.clone(),
         path,
         headers,
+        body: None,
         timeout: upstream.timeout,
         body_limit: body_limit(want.request.endpoint()),
     }

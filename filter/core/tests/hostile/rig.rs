@@ -7,7 +7,7 @@ use std::time::Duration;
 use goproxy_core::config::Config;
 use goproxy_core::{
     Answer, AnswerBody, AnswerHead, Callout, CalloutOutcome, Forward, ForwardedHead, Gateway,
-    HeadStep, MadeBy, Reply, RequestHead, Step, Store, StreamId, Timestamp,
+    HeadStep, HostCapabilities, MadeBy, Reply, RequestHead, Step, Store, StreamId, Timestamp,
 };
 
 pub(crate) const ONE: &str = r#"{
@@ -35,7 +35,12 @@ impl Rig {
 
     pub(crate) fn with(config: &str) -> Self {
         let config = Config::from_json(config.as_bytes(), "test").expect("a configuration");
-        let gateway = Gateway::new(&config, &Rc::<RefCell<Store>>::default());
+        let gateway = Gateway::new(
+            &config,
+            &Rc::<RefCell<Store>>::default(),
+            &HostCapabilities::none(),
+        )
+        .expect("a host that gives enough");
         Self {
             gateway,
             now: Timestamp::from_millis(1_700_000_000_000),

@@ -9,7 +9,7 @@ use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Endpoint, Request, body};
 use goproxy_core::{
     Body, BodyStep, Callout, CalloutId, CalloutOutcome, Fields, ForwardedHead, Gateway, HeadStep,
-    MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Timestamp,
+    HostCapabilities, MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Timestamp,
 };
 
 use super::super::is_printable;
@@ -109,7 +109,8 @@ impl Host {
         let json = format!("{{{UPSTREAMS}, {}}}", pick(&REST, number));
         let config =
             Config::from_json(json.as_bytes(), "fuzz").expect("a configuration of this target");
-        let gateway = Gateway::new(&config, &self.store);
+        let gateway = Gateway::new(&config, &self.store, &HostCapabilities::none())
+            .expect("the host gives what is asked");
         self.gateways.truncate(1);
         self.gateways.insert(
             0,
