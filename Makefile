@@ -10,7 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What `make run`, `make demo` and `make bench` take; README has their meaning and defaults.
 # SUITE=name runs one suite of `make test`. Only what is set is handed on: an empty value would not be the default.
 VARIABLES := HOST LISTEN ADMIN UPSTREAM SUMDB UPSTREAM_CA CLUSTERS WORKERS ARCHIVES REDIS_HTTP REDIS_TOKEN \
-	EVENTS EVENTS_HTTP TLS CONFIG NGINX_WASM SUITE FUZZ_SECONDS
+	REDIS_SIGNING_KEY EVENTS EVENTS_HTTP TLS CONFIG NGINX_WASM SUITE FUZZ_SECONDS
 $(foreach name,$(VARIABLES),$(if $(value $(name)),$(eval export $(name))))
 
 .PHONY: build test demo run integration bench image lint clean distclean help

@@ -14,6 +14,7 @@ pub mod origin;
 pub mod places;
 pub mod plugin_config;
 pub mod plugin_file;
+pub mod redis_http;
 pub mod run;
 pub mod running;
 pub mod settings;
