@@ -9,6 +9,7 @@
 
 mod authority;
 mod compile;
+mod disk;
 mod document;
 mod error;
 mod json;
@@ -22,6 +23,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use disk::Disk;
 pub use error::{ConfigError, Problem};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
 #[cfg(feature = "schema")]
@@ -55,6 +57,8 @@ pub struct Config {
     pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
+    /// The host's disk cache for archives, if there is one.
+    pub disk: Option<Disk>,
     /// Redis behind memory, if there is one.
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::authority::Authority;
+use super::disk::{Disk, check_disk};
 use super::document::{
     CacheDocument, ChainEntry, DatabaseDocument, Document, FreshnessDocument, InvalidationDocument,
     MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
@@ -43,6 +44,7 @@ pub(super) fn compile(
 ) -> Option<Config> {
     check_names(&document, problems);
     check_reachable(&document.routes.0, problems);
+    check_disk(&document, problems);
     let namespace = namespace(document.namespace, default_namespace, problems);
     let freshness = freshness(&document.cache.freshness, FRESHNESS);
     let names: Vec<&str> = document
@@ -55,7 +57,10 @@ pub(super) fn compile(
     let sumdb = databases(document.sumdb.0, problems);
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
-        memory, invalidate, ..
+        memory,
+        disk,
+        invalidate,
+        ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
     let config = Config {
@@ -67,6 +72,7 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        disk: disk.map(Disk::from),
         redis: None,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),

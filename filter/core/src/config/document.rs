@@ -206,6 +206,8 @@ object! {
     struct CacheDocument {
         /// The cache in the filter's own memory, one for each worker of the host.
         memory: MemoryDocument = {},
+        /// The cache for archives on the host's disk: on Envoy a stock nginx behind it. Default: none.
+        disk: Option<DiskDocument>,
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
@@ -221,6 +223,20 @@ object! {
         size: MemorySize = "32MiB",
         /// The largest object that is stored. Default: 256KiB, or `size` where that is less.
         max_object: Option<ObjectSize>,
+    }
+    later: []
+}
+
+object! {
+    /// The cache for archives on the host's disk: archives are asked of it, and it asks the upstreams.
+    struct DiskDocument {
+        /// What the host calls it: on Envoy a cluster's name, and no upstream's.
+        target: Target,
+        /// So many failures of its own in a row, for different modules, put it aside; 0 never does. Archives come from the
+        /// upstreams then.
+        max_fails: MaxFails = 1,
+        /// How long it is put aside, and how long it is not asked for an archive that broke off.
+        fail_timeout: FailTimeout = "8s",
     }
     later: []
 }

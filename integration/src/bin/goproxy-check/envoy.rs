@@ -75,7 +75,12 @@ impl Bootstrap {
                 "{list}[{index}].target: expected a cluster of {file} ({names}), got {target:?}"
             )
         };
-        missing.map(tell).collect()
+        let disk = config.disk.iter().map(|disk| &disk.target);
+        let disk = disk.filter(|target| !self.clusters.contains(*target));
+        let tell_disk = |target: &String| {
+            format!("cache.disk.target: expected a cluster of {file} ({names}), got {target:?}")
+        };
+        missing.map(tell).chain(disk.map(tell_disk)).collect()
     }
 }
 
