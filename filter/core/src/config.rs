@@ -10,10 +10,12 @@
 mod authority;
 mod compile;
 mod document;
+mod env;
 mod error;
 mod json;
 mod read;
 mod redirects;
+mod redis;
 #[cfg(feature = "schema")]
 mod schema;
 mod serve;
@@ -22,8 +24,10 @@ mod text;
 
 use std::time::Duration;
 
+pub use env::EnvName;
 pub use error::{ConfigError, Problem};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
+pub use redis::{Redis, RedisGateway};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
 pub use serve::Serve;
@@ -55,6 +59,8 @@ pub struct Config {
     pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
+    /// What all workers and replicas share, where there is any.
+    pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
     /// Which stored entries are too old to be served.

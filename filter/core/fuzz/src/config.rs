@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use goproxy_core::config::{Config, ConfigError, MAX_BYTES};
+use goproxy_core::config::{Config, ConfigError, MAX_BYTES, RedisGateway};
 use goproxy_core::{Gateway, HostCapabilities, RequestHead, Step, Store, StreamId, Timestamp};
 
 /// So many problems are told at most.
@@ -40,6 +40,19 @@ fn accepted(config: &Config) {
             upstream.path.bytes().all(|byte| byte.is_ascii_graphic()),
             "{:?}",
             upstream.path
+        );
+    }
+    if let Some(redis) = &config.redis {
+        for text in [&redis.target, &redis.authority, &redis.prefix] {
+            assert!(!text.is_empty() && super::is_printable(text), "{text:?}");
+        }
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        assert!(redis.prefix.bytes().all(is_plain), "{}", redis.prefix);
+        assert!(!redis.timeout.is_zero() && redis.ttl.as_secs() >= 1);
+        assert!(redis.max_value <= redis.queue && redis.queue > 0);
+        assert_eq!(
+            redis.token.is_some(),
+            redis.gateway == RedisGateway::Upstash
         );
     }
     for route in &config.routes {
