@@ -25,12 +25,12 @@ run: ## a gateway in the foreground, on http://127.0.0.1:8080 unless LISTEN says
 	@exec $(TARGET)/debug/goproxy-launch run
 
 demo: ## the real go command builds a program through Envoy and the filter, cold and then warm
-	@$(GET) envoy go
+	@$(GET) envoy go redis webdis
 	@$(BUILD) filter origin launcher
 	@exec $(TARGET)/debug/goproxy-launch demo
 
 bench: ## the benchmarks; ratios as a table and in target/bench/report.json
-	@$(GET) envoy go wrk
+	@$(GET) envoy go wrk redis webdis
 	@$(BUILD) filter noop origin launcher-release
 	@exec $(TARGET)/release/goproxy-launch bench
 

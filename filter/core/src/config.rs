@@ -59,7 +59,7 @@ pub struct Config {
     pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
-    /// What all workers and replicas share, where there is any.
+    /// Redis behind memory, if there is one.
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
@@ -176,6 +176,10 @@ pub struct Freshness {
     pub mutable: Duration,
     /// 404 and 410.
     pub negative: Duration,
+    /// How long what is no longer fresh is served at once, while it is asked for anew (RFC 5861, section 3).
+    pub stale_while_revalidate: Duration,
+    /// How long it is served if the upstreams fail (RFC 5861, section 4).
+    pub stale_if_error: Duration,
 }
 
 /// Entries of some modules that were stored before a moment are not served.

@@ -146,7 +146,7 @@ impl Entry {
             content_type,
             stored_at: now,
             fresh_until,
-            stale_until: fresh_until,
+            stale_until: fresh_until.after(lifetime.stale),
         };
         Self::new(head, key, upstream, body)
     }

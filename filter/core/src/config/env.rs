@@ -11,7 +11,7 @@ const MAX_NAME: usize = 128;
 
 /// The environment variable that holds a secret. The secret itself stands in no configuration.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EnvName(String);
+pub struct EnvName(pub(crate) String);
 
 impl EnvName {
     /// The variable's name.
