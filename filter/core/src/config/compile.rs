@@ -9,6 +9,7 @@ use super::document::{
 };
 use super::error::{Echo, Problems};
 use super::read::{At, Text};
+use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
@@ -55,9 +56,13 @@ pub(super) fn compile(
     let sumdb = databases(document.sumdb.0, problems);
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
-        memory, invalidate, ..
+        memory,
+        redis,
+        invalidate,
+        ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
+    let redis = redis.and_then(|own| redis::compile(own, problems));
     let config = Config {
         namespace: namespace?.0,
         host: document.host,
@@ -67,7 +72,7 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
-        redis: None,
+        redis,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,

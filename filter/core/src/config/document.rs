@@ -4,6 +4,7 @@ use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
 use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
+use super::redis::RedisDocument;
 use super::span::{
     FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
 };
@@ -206,12 +207,14 @@ object! {
     struct CacheDocument {
         /// The cache in the filter's own memory, one for each worker of the host.
         memory: MemoryDocument = {},
+        /// A Redis that all workers and replicas share. Default: none.
+        redis: Option<RedisDocument>,
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["redis", "shared"]
+    later: ["shared"]
 }
 
 object! {
