@@ -35,7 +35,11 @@ fn serves(gateway: &Running, numbers: std::ops::Range<usize>, during: &str) {
             (200, 2048, true),
             "{during}: {path}: {answer:?}"
         );
-        assert!(answer.body.starts_with(format!("module bench.example/n{number}\n").as_bytes()));
+        assert!(
+            answer
+                .body
+                .starts_with(format!("module bench.example/n{number}\n").as_bytes())
+        );
         assert!(took < SOON, "{during}: {path} took {took:?}");
     }
 }
@@ -141,11 +145,16 @@ fn a_redis_that_evicts_is_only_a_smaller_cache() {
     let shared = Shared::start();
     let gateway = gateway(&shared);
     let mut look = shared.look();
-    look.ask::<()>(&["CONFIG", "SET", "maxmemory", "3mb"]);
-    serves(&gateway, 0..600, "while Redis evicts");
+    let used: String = look.ask(&["INFO", "memory"]);
+    let used = used.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let limit = used.unwrap().parse::<u64>().unwrap() + 100_000;
+    look.ask::<()>(&["CONFIG", "SET", "maxmemory", &limit.to_string()]);
+    serves(&gateway, 0..200, "while Redis evicts");
     eventually("something was evicted", || {
         let info: String = look.ask(&["INFO", "stats"]);
-        let evicted = info.lines().find_map(|line| line.strip_prefix("evicted_keys:"));
+        let evicted = info
+            .lines()
+            .find_map(|line| line.strip_prefix("evicted_keys:"));
         evicted.is_some_and(|count| count != "0")
     });
     serves(&gateway, 0..50, "afterwards");
@@ -171,9 +180,12 @@ fn a_wrong_password_is_a_cache_that_is_off() {
 #[test]
 fn a_user_who_may_not_write_can_read() {
     let shared = Shared::start();
-    serves(&gateway(&shared), 0..5, "before");
+    let first = gateway(&shared);
+    serves(&first, 0..5, "before");
     shared.look().await_keys(5);
-    shared.look().ask::<()>(&["ACL", "SETUSER", "default", "-setex"]);
+    shared
+        .look()
+        .ask::<()>(&["ACL", "SETUSER", "default", "-setex"]);
     shared.origin.forget().unwrap();
     let second = gateway(&shared);
     serves(&second, 0..5, "read only");
@@ -194,7 +206,8 @@ fn a_node_of_a_cluster_without_a_proxy_before_it() {
     look.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
     look.ask::<()>(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
     eventually("the node serves its half", || {
-        look.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        look.ask::<String>(&["CLUSTER", "INFO"])
+            .contains("cluster_state:ok")
     });
     serves(&gateway, 10..40, "half a cluster");
     assert_unharmed(&gateway, "half a cluster");

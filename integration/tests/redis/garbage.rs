@@ -106,7 +106,10 @@ fn no_answer_of_a_gateway_reaches_a_client_or_hurts() {
             let took = began.elapsed();
             assert!(took < Duration::from_secs(3), "{name}: {took:?}");
         }
-        assert!(asked.load(Ordering::SeqCst) >= before + 2, "{name}: not asked");
+        assert!(
+            asked.load(Ordering::SeqCst) >= before + 2,
+            "{name}: not asked"
+        );
         // The answer to the write is read too, and is no better.
         eventually(&format!("{name}: it is written"), || {
             asked.load(Ordering::SeqCst) >= before + 4
@@ -123,7 +126,11 @@ fn webdis_is_asked_for_what_it_understands_and_for_nothing_else() {
         let all = Arc::clone(&all);
         Stub::start(move |asked| {
             all.lock().unwrap().push(asked.clone());
-            raw(if asked.method == "PUT" { "+OK\r\n" } else { "$-1\r\n" })
+            raw(if asked.method == "PUT" {
+                "+OK\r\n"
+            } else {
+                "$-1\r\n"
+            })
         })
     };
     let config = config(&origin, json!({}));
@@ -137,7 +144,10 @@ fn webdis_is_asked_for_what_it_understands_and_for_nothing_else() {
     let answer = crate::world::h1::get_with(gateway.addr(), path, &headers);
     assert_eq!(answer.status, 304, "{answer:?}");
     eventually("it is written", || {
-        all.lock().unwrap().iter().any(|asked| asked.method == "PUT")
+        all.lock()
+            .unwrap()
+            .iter()
+            .any(|asked| asked.method == "PUT")
     });
     for asked in all.lock().unwrap().iter() {
         let path: Vec<&str> = asked.path.split('/').collect();
@@ -159,7 +169,9 @@ fn webdis_is_asked_for_what_it_understands_and_for_nothing_else() {
 }
 
 fn assert_is_key(last: &str) {
-    let key = last.strip_suffix(".raw").unwrap_or_else(|| panic!("{last}"));
+    let key = last
+        .strip_suffix(".raw")
+        .unwrap_or_else(|| panic!("{last}"));
     assert!(key.starts_with("gomod-v"), "{key}");
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     assert!(key.bytes().all(plain), "{key}");

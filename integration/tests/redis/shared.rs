@@ -1,7 +1,5 @@
 //! A Redis that several gateways share, and a look into it.
 
-use std::collections::BTreeMap;
-
 use goproxy_integration::gateway::Gateway;
 use goproxy_integration::origin::Origin;
 use goproxy_integration::redis_server::{ADMIN_PASSWORD, RedisServer, Webdis};
@@ -75,6 +73,16 @@ pub fn get(gateway: &Running, path: &str) -> h1::Answer {
     h1::get(gateway.addr(), path)
 }
 
+/// What Envoy's Prometheus page says of one of the filter's counters, for one reason.
+pub fn counted(gateway: &Running, name: &str, reason: &str) -> u64 {
+    let page = world::prometheus(gateway);
+    let line = page.lines().find(|line| {
+        line.starts_with(&format!("goproxy_{name}")) && line.contains(&format!("\"{reason}\""))
+    });
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
+        .unwrap_or(0)
+}
+
 /// Redis, seen by its administrator.
 pub struct Look(Connection);
 
@@ -109,19 +117,11 @@ impl Look {
         self.ask(&["GET", key])
     }
 
-    pub fn values(&mut self) -> BTreeMap<String, Vec<u8>> {
-        let keys = self.keys();
-        keys.into_iter()
-            .map(|key| {
-                let value = self.value(&key);
-                (key, value)
-            })
-            .collect()
-    }
-
     /// Puts other bytes below a key, for an hour.
     pub fn put(&mut self, key: &str, value: &[u8]) {
-        let reply = self.0.req_command(cmd("SETEX").arg(key).arg(3600).arg(value));
+        let reply = self
+            .0
+            .req_command(cmd("SETEX").arg(key).arg(3600).arg(value));
         assert_eq!(reply.unwrap(), Reply::Okay);
     }
 

@@ -41,7 +41,11 @@ fn of_each_kind(shared: &Shared) -> Vec<String> {
 fn all(gateway: &Running, paths: &[String]) -> BTreeMap<String, h1::Answer> {
     let answers = paths.iter().map(|path| {
         let answer = get(gateway, path);
-        assert_eq!((answer.status, answer.whole), (200, true), "{path}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.whole),
+            (200, true),
+            "{path}: {answer:?}"
+        );
         (path.clone(), answer)
     });
     answers.collect()
@@ -51,8 +55,10 @@ fn all(gateway: &Running, paths: &[String]) -> BTreeMap<String, h1::Answer> {
 fn a_second_process_answers_from_redis_what_the_first_has_fetched() {
     let shared = Shared::start();
     let paths = of_each_kind(&shared);
-    let first = all(&shared.gateway(), &paths);
+    let one = shared.gateway();
+    let first = all(&one, &paths);
     shared.look().await_keys(paths.len());
+    drop(one);
     shared.origin.forget().unwrap();
 
     let gateway = shared.gateway();
@@ -63,7 +69,11 @@ fn a_second_process_answers_from_redis_what_the_first_has_fetched() {
             assert_eq!(answer.header(same), before.header(same), "{path}: {same}");
         }
         assert!(answer.header("age").is_some(), "{path}: {answer:?}");
-        assert_eq!(get(&gateway, &path).body, before.body, "{path}, from memory");
+        assert_eq!(
+            get(&gateway, &path).body,
+            before.body,
+            "{path}, from memory"
+        );
     }
     let asked = shared.origin.seen().unwrap();
     assert!(asked.is_empty(), "{asked:?}");
@@ -73,7 +83,8 @@ fn a_second_process_answers_from_redis_what_the_first_has_fetched() {
 #[test]
 fn who_asks_the_caches_only_gets_what_is_in_redis() {
     let shared = Shared::start();
-    assert_eq!(get(&shared.gateway(), MOD).status, 200);
+    let first = shared.gateway();
+    assert_eq!(get(&first, MOD).status, 200);
     shared.look().await_keys(1);
     shared.origin.forget().unwrap();
     let gateway = shared.gateway();
@@ -173,7 +184,10 @@ fn a_late_hit_renews_the_ttl_and_an_early_one_does_not() {
 fn what_is_too_large_is_not_sent() {
     let shared = Shared::start();
     let gateway = shared.gateway_with(json!({"max_value": "8KiB"}));
-    let (large, small) = ("/example.com/tenk/@v/v1.0.0.zip", "/bench.example/n1/@v/v1.0.0.mod");
+    let (large, small) = (
+        "/example.com/tenk/@v/v1.0.0.zip",
+        "/bench.example/n1/@v/v1.0.0.mod",
+    );
     for path in [large, small] {
         assert_eq!(get(&gateway, path).status, 200, "{path}");
     }

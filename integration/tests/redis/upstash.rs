@@ -108,7 +108,10 @@ impl State {
         // Numbers are as good as texts there.
         let words: Vec<String> = words
             .iter()
-            .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+            .map(|word| {
+                word.as_str()
+                    .map_or_else(|| word.to_string(), str::to_owned)
+            })
             .collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
