@@ -76,9 +76,10 @@ pub fn get(gateway: &Running, path: &str) -> h1::Answer {
 /// What Envoy's Prometheus page says of one of the filter's counters, for one reason.
 pub fn counted(gateway: &Running, name: &str, reason: &str) -> u64 {
     let page = world::prometheus(gateway);
-    let line = page.lines().find(|line| {
-        line.starts_with(&format!("goproxy_{name}")) && line.contains(&format!("\"{reason}\""))
-    });
+    let label = format!("reason=\"{reason}\"");
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(&format!("goproxy_{name}{{")) && line.contains(&label));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
         .unwrap_or(0)
 }
