@@ -261,6 +261,10 @@ impl Flight {
     pub(crate) fn on_due(self, turn: &mut Turn<'_>) -> Next {
         match self.state {
             State::Pausing(_) => self.ask(turn),
+            // That we ask too much at a time says nothing of Redis.
+            State::Queued(..) if self.stage == Stage::Redis => {
+                self.on_outcome(CalloutOutcome::NotSent, turn)
+            }
             State::Queued(..) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
         }
     }

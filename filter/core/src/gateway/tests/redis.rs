@@ -272,6 +272,20 @@ fn after_some_failures_it_is_left_alone_until_it_answers_a_probe() {
 }
 
 #[test]
+fn a_crowd_before_redis_goes_on_to_the_upstream_and_is_no_failure_of_redis() {
+    let mut rig = rig();
+    for number in 0..MAX_TO_ONE + 10 {
+        rig.wait(&format!("/example.com/m{number}/@v/list"));
+    }
+    let reads = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).count();
+    assert_eq!(reads, MAX_TO_ONE);
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.missed("not_sent"), 10);
+    let upstream = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).count();
+    assert_eq!(upstream, 10);
+}
+
+#[test]
 fn what_waits_to_be_written_is_bounded_and_what_is_dropped_is_counted() {
     let mut rig = rig_with(Redis {
         queue: 1_000,
