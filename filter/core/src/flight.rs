@@ -31,6 +31,8 @@ const RETRIES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(100);
 /// A host that has not told a callout's outcome this long after its timeout never will: its root context is gone.
 const GRACE: Duration = Duration::from_secs(2);
+/// The same of Redis, which is to cost a client little: an outcome that comes later is not missed.
+const REDIS_GRACE: Duration = Duration::from_millis(200);
 /// A host's clock and its timers differ by so much at most.
 const EARLY: Duration = Duration::from_millis(20);
 
@@ -196,12 +198,15 @@ impl Flight {
     }
 
     /// The callout was handed to the host.
-    #[must_use]
-    pub(crate) fn sent(mut self, now: Timestamp) -> Self {
+    pub(crate) fn sent(&mut self, now: Timestamp) {
         if let State::Queued(call, _) = self.state {
-            self.state = State::Asking(call, now.after(self.timeout).after(GRACE));
+            self.state = State::Asking(call, now.after(self.timeout).after(self.grace()));
         }
-        self
+    }
+
+    /// What may be served in place of what it brings.
+    pub(crate) const fn stale(&self) -> Option<&Rc<Entry>> {
+        self.want.stale.as_ref()
     }
 
     /// What tells it from the others.
@@ -221,7 +226,7 @@ impl Flight {
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         match self.state {
             State::Queued(_, until) => until.is_due(self.timeout, now),
-            State::Asking(_, until) => until.is_due(self.timeout.saturating_add(GRACE), now),
+            State::Asking(_, until) => until.is_due(self.timeout.saturating_add(self.grace()), now),
             State::Pausing(until) => until.is_due(PAUSE, now),
         }
     }
@@ -256,6 +261,10 @@ impl Flight {
     pub(crate) fn on_due(self, turn: &mut Turn<'_>) -> Next {
         match self.state {
             State::Pausing(_) => self.ask(turn),
+            // That we ask too much at a time says nothing of Redis.
+            State::Queued(..) if self.stage == Stage::Redis => {
+                self.on_outcome(CalloutOutcome::NotSent, turn)
+            }
             State::Queued(..) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
         }
     }
@@ -264,7 +273,7 @@ impl Flight {
     fn told_apart(&self, outcome: CalloutOutcome, now: Timestamp) -> CalloutOutcome {
         match (outcome, &self.state) {
             (CalloutOutcome::Reset, State::Asking(_, until))
-                if *until <= now.after(GRACE).after(EARLY) =>
+                if *until <= now.after(self.grace()).after(EARLY) =>
             {
                 CalloutOutcome::Timeout
             }
@@ -582,6 +591,14 @@ impl Flight {
     fn lost(self) -> Next {
         let failure = Failure::new(Fault::UnknownTarget, &"none".into(), String::new());
         Next::Land(self.want, Landing::Failed(Rc::new(failure)))
+    }
+
+    fn grace(&self) -> Duration {
+        if self.stage == Stage::Redis {
+            REDIS_GRACE
+        } else {
+            GRACE
+        }
     }
 
     fn place(&self) -> Option<&Link> {

@@ -260,6 +260,7 @@ impl Gateway {
             let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&lane, ground));
             self.land(arrival, now);
         }
+        self.relieve(now);
         self.tend_redis(now);
     }
 

@@ -10,6 +10,7 @@ use super::document::{
 };
 use super::error::{Echo, Problems};
 use super::read::{At, Text};
+use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
@@ -58,11 +59,13 @@ pub(super) fn compile(
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
         memory,
+        redis,
         disk,
         invalidate,
         ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
+    let redis = redis.and_then(|own| redis::compile(own, problems));
     let config = Config {
         namespace: namespace?.0,
         host: document.host,
@@ -72,8 +75,8 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        redis,
         disk: disk.map(Disk::from),
-        redis: None,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,

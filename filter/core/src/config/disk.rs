@@ -38,7 +38,8 @@ pub(super) fn check_disk(document: &Document, problems: &mut Problems) {
         RedirectsDocument::Rules(rules) => &rules.hosts.0,
     };
     let redirects = redirects.iter().map(|one| &one.target);
-    let mut others = upstreams.chain(databases).chain(redirects);
+    let redis = document.cache.redis.iter().map(|one| &one.target);
+    let mut others = upstreams.chain(databases).chain(redirects).chain(redis);
     if others.any(|other| other.0 == disk.target.0) {
         let cache = At::Field(&At::Root, "cache");
         let at = At::Field(&cache, "disk");

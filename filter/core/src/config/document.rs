@@ -4,6 +4,7 @@ use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
 use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
+use super::redis::RedisDocument;
 use super::span::{
     FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
 };
@@ -206,6 +207,8 @@ object! {
     struct CacheDocument {
         /// The cache in the filter's own memory, one for each worker of the host.
         memory: MemoryDocument = {},
+        /// A Redis that all workers and replicas share. Default: none.
+        redis: Option<RedisDocument>,
         /// The cache for archives on the host's disk: on Envoy a stock nginx behind it. Default: none.
         disk: Option<DiskDocument>,
         /// How long an answer is served without asking again.
@@ -213,7 +216,7 @@ object! {
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["redis", "shared"]
+    later: ["shared"]
 }
 
 object! {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::airspace::{Airspace, Arrival, Ground};
+use super::airspace::{Airspace, Arrival, Ground, Impatient};
 use super::{Gateway, Step, StreamId, Touchdown};
 use crate::cache::{Entry, Key};
 use crate::exchange::{Ask, Exchange};
@@ -14,6 +14,7 @@ use crate::reply::{self, Provenance};
 use crate::store::Namespace;
 use crate::time::Timestamp;
 use crate::upstream::{Source, Upstream};
+use crate::verdict::{Failure, Fault};
 
 impl Gateway {
     /// Waits on the flight that brings the object, or finds out who has it. It starts if there is none.
@@ -196,6 +197,25 @@ impl Gateway {
             redis,
         };
         act(&mut self.airspace, ground)
+    }
+
+    /// Who has waited long gets an old answer, where there is one; the flight goes on for those who come later.
+    pub(super) fn relieve(&mut self, now: Timestamp) {
+        for Impatient {
+            key,
+            stale,
+            waiting,
+        } in self.airspace.impatient(now)
+        {
+            let failure = Failure::new(Fault::Timeout, &stale.upstream().into(), String::new());
+            self.in_trouble(&key, waiting.len(), now);
+            let touchdown = Rc::new(Touchdown {
+                landing: Landing::Stale(stale, Rc::new(failure)),
+                stored: false,
+            });
+            self.landed
+                .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
+        }
     }
 
     /// The upstreams failed, and old copies are served: for a while they are, without asking anew.
