@@ -28,6 +28,7 @@ fn launch(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         "WORKERS",
         "TLS",
         "EVENTS",
+        "ARCHIVES",
         "REDIS_HTTP",
         "REDIS_TOKEN",
         "REDIS_SIGNING_KEY",
@@ -49,6 +50,7 @@ struct Run {
     launcher: Child,
     ready: String,
     envoy: Pid,
+    nginx: Option<Pid>,
     folders: tempfile::TempDir,
 }
 
@@ -65,13 +67,17 @@ impl Run {
             .read_line(&mut ready)
             .unwrap();
         let children = format!("/proc/{0}/task/*/children", launcher.id());
-        let envoy = glob_children(&children)
-            .pop()
-            .unwrap_or_else(|| panic!("no Envoy; it said {ready:?}"));
+        let children = glob_children(&children);
+        let called = |name: &str| {
+            let is = |child: &&Pid| comm(**child).starts_with(name);
+            children.iter().find(is).copied()
+        };
+        let envoy = called("envoy").unwrap_or_else(|| panic!("no Envoy; it said {ready:?}"));
         Self {
             launcher,
             ready,
             envoy,
+            nginx: called("nginx"),
             folders,
         }
     }
@@ -111,6 +117,11 @@ impl Drop for Run {
         let _ = self.launcher.kill();
         let _ = self.launcher.wait();
     }
+}
+
+/// The name of a process.
+fn comm(process: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default()
 }
 
 /// The children of every thread of a process.
@@ -215,6 +226,68 @@ fn an_envoy_that_ends_by_itself_is_told_with_the_end_of_its_log() {
     assert!(run.left_behind().is_empty(), "{:?}", run.left_behind());
 }
 
+const NOBODY: [(&str, &str); 2] = [
+    ("UPSTREAM", "http://127.0.0.1:9"),
+    ("SUMDB", "sum.golang.org=http://127.0.0.1:9"),
+];
+
+#[test]
+fn archives_are_kept_in_the_folder_by_an_nginx_that_ends_with_the_launcher() {
+    let origin = Origin::start(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let archives = folder.path().join("made").join("archives");
+    let path = "/example.com/large/@v/v1.0.0.zip";
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let mut run = Run::start(&[
+            ("UPSTREAM", &origin.url()),
+            ("SUMDB", NOBODY[1].1),
+            ("ARCHIVES", archives.to_str().unwrap()),
+        ]);
+        let nginx = run.nginx.expect("an nginx");
+        let mut all = glob_children(&format!("/proc/{nginx}/task/*/children"));
+        assert!(all.len() >= 2, "its workers");
+        all.extend([nginx, run.envoy]);
+        assert_eq!(http::get(run.addr(), path).unwrap().status, 200);
+        run.signal(signal);
+        if signal != Signal::SIGKILL {
+            let (code, said) = run.end();
+            assert_eq!(code, Some(0), "{signal}: {said}");
+            let line = format!("archives on disk in {}", archives.display());
+            assert!(said.contains(&line), "{said}");
+            assert!(run.left_behind().is_empty(), "{:?}", run.left_behind());
+        }
+        for process in all {
+            assert!(ends(process), "{signal}: {process} {}", comm(process));
+        }
+    }
+    assert_eq!(
+        origin.await_seen(path, 0).unwrap().len(),
+        1,
+        "the rest came from the folder"
+    );
+}
+
+#[test]
+fn an_envoy_that_ends_takes_nginx_with_it_and_an_nginx_that_ends_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let archives = ("ARCHIVES", folder.path().to_str().unwrap());
+    let mut run = Run::start(&[NOBODY[0], NOBODY[1], archives]);
+    let nginx = run.nginx.expect("an nginx");
+    kill(nginx, Signal::SIGKILL).unwrap();
+    assert!(ends(nginx));
+    assert_eq!(http::get(run.addr(), "/-/readyz").unwrap().status, 200);
+    run.signal(Signal::SIGTERM);
+    let (_, said) = run.end();
+    assert!(said.contains("warning: nginx ended by itself"), "{said}");
+
+    let mut run = Run::start(&[NOBODY[0], NOBODY[1], archives]);
+    kill(run.envoy, Signal::SIGTERM).unwrap();
+    let (code, said) = run.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(!said.contains("nginx ended"), "{said}");
+    assert!(ends(run.nginx.expect("an nginx")));
+}
+
 #[test]
 fn what_cannot_be_started_says_why() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,6 +320,16 @@ fn what_cannot_be_started_says_why() {
             vec![("UPSTREAM", "https://a.example,direct")],
             2,
             "UPSTREAM: a filter cannot clone".to_owned(),
+        ),
+        (
+            vec![("ARCHIVES", config.to_str().unwrap())],
+            1,
+            "ARCHIVES: expected a folder for archives, got".to_owned(),
+        ),
+        (
+            vec![("ARCHIVES", "/proc/archives")],
+            1,
+            "ARCHIVES: expected a folder for archives, got \"/proc/archives\"".to_owned(),
         ),
         (
             vec![("CONFIG", config.to_str().unwrap())],

@@ -80,6 +80,31 @@ fn what_is_larger_than_the_folder_arrives_whole_and_what_fits_is_kept() {
     assert_unharmed(&gateway, "a small disk");
 }
 
+/// Too full for an archive, and not for a health check: what was cut comes without the disk when it is asked for again.
+#[test]
+fn an_archive_that_the_disk_cuts_is_whole_the_next_time() {
+    let Some(disk) = Tmpfs::mount("50m") else {
+        return;
+    };
+    let source = Source::start();
+    let gateway = before(&[("up", &source)], json!({})).archives(disk.path());
+    let gateway = gateway.start().unwrap();
+    let filler = disk.path().join("others");
+    let file = std::fs::File::create(&filler).unwrap();
+    let free = nix::sys::statvfs::statvfs(disk.path()).unwrap();
+    let free = free.blocks_available() * free.fragment_size();
+    (&file)
+        .write_all(&vec![7; usize::try_from(free).unwrap() - (2 << 20)])
+        .unwrap();
+    let path = archive(5 << 20, "cut");
+    let cut = fetch(gateway.addr(), &path);
+    assert!(!cut.whole, "the disk was not full: {cut:?}");
+    let next = fetch(gateway.addr(), &path);
+    next.is_archive(&path);
+    next.is_miss();
+    assert_unharmed(&gateway, "a disk that is nearly full");
+}
+
 #[test]
 fn a_full_disk_is_gone_around_and_used_again_when_there_is_room() {
     let Some(disk) = Tmpfs::mount("50m") else {
