@@ -69,9 +69,7 @@ fn rounds(count: usize) -> Result<Vec<Round>> {
             }
         }
     })?;
-    let rounds = rounds
-        .into_iter()
-        .filter_map(|round| round.try_into().ok());
+    let rounds = rounds.into_iter().filter_map(|round| round.try_into().ok());
     Ok(rounds.collect())
 }
 

@@ -75,7 +75,8 @@ fn rounds(plan: &Plan) -> Result<Vec<Round>> {
         if variant == 1 {
             return load::measure(&plain, &load);
         }
-        let others = || Ok::<_, nix::Error>(cpu_seconds(redis.child())? + cpu_seconds(webdis.child())?);
+        let others =
+            || Ok::<_, nix::Error>(cpu_seconds(redis.child())? + cpu_seconds(webdis.child())?);
         let before = others()?;
         let mut sample = load::measure(&gateway, &load)?;
         sample.cpu_seconds += others()? - before;
@@ -103,9 +104,12 @@ fn plain(origin: &Origin, hit: Answer) -> Result<Running> {
         .ready_when(Ready::Answers)
         .edit(move |bootstrap| {
             routes_of_the_gateway(bootstrap, "/", &hit)?;
-            let routes = &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"][0]["routes"];
+            let routes =
+                &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"][0]["routes"];
             routes[0]["match"] = serde_yaml_ng::Value::Mapping(
-                [("prefix".into(), "/bench.example/".into())].into_iter().collect(),
+                [("prefix".into(), "/bench.example/".into())]
+                    .into_iter()
+                    .collect(),
             );
             Ok(())
         })

@@ -42,13 +42,17 @@ pub(super) fn figures(plan: &Plan) -> Vec<Figure> {
     let figure = |key, most, phase: usize| {
         Figure::of(key, Target::AtMost(most), "ms", &taken, |taken| {
             let (killed, stopped) = taken;
-            let added = |rounds: &[Round]| {
-                Spread::of(rounds.iter().map(|round| round[phase] - round[0]))
-            };
+            let added =
+                |rounds: &[Round]| Spread::of(rounds.iter().map(|round| round[phase] - round[0]));
             let worse = added(killed)?.median.max(added(stopped)?.median);
             let spread = Spread {
                 median: worse,
-                ..Spread::of([killed, stopped].into_iter().flatten().map(|round| round[phase] - round[0]))?
+                ..Spread::of(
+                    [killed, stopped]
+                        .into_iter()
+                        .flatten()
+                        .map(|round| round[phase] - round[0]),
+                )?
             };
             let all = |rounds: &[Round]| json!(rounds);
             Some(
@@ -119,7 +123,7 @@ fn one(origin: &Origin, way: Way, series: u64) -> Result<Round> {
             phase.push(took.as_secs_f64() * 1e3);
         }
     }
-    Ok(phases.map(|times| p99(times)))
+    Ok(phases.map(p99))
 }
 
 /// When each request was due, counted from `began`, and how long after that its answer was there: who is late makes the
