@@ -12,7 +12,7 @@ use super::read::{At, Text};
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
-    Route, Serve, Unlisted, Upstream,
+    Route, Serve, Shared, Unlisted, Upstream,
 };
 use crate::goproxy::pattern::Pattern;
 
@@ -53,7 +53,10 @@ pub(super) fn compile(
     let sumdb = databases(document.sumdb.0, problems);
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
-        memory, invalidate, ..
+        memory,
+        shared,
+        invalidate,
+        ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
     let config = Config {
@@ -65,6 +68,9 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        shared: Shared {
+            size: shared.size.0,
+        },
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,

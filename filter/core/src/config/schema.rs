@@ -15,7 +15,7 @@ use super::document::{
 };
 use super::read::{List, Read, Text};
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize, Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -167,6 +167,7 @@ text_schemas! {
     ImmutableAge { "pattern": DURATION, "minLength": 2, "examples": ["365d", "30d"] }
     MutableAge { "pattern": DURATION, "minLength": 2, "examples": ["60s", "0s"] }
     MemorySize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
+    SharedSize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
     ObjectSize { "pattern": SIZE, "examples": ["256KiB"] }
     Moment {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
