@@ -10,7 +10,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # What `make run`, `make demo` and `make bench` take; README has their meaning and defaults.
 # SUITE=name runs one suite of `make test`. Only what is set is handed on: an empty value would not be the default.
 VARIABLES := HOST LISTEN ADMIN UPSTREAM SUMDB UPSTREAM_CA CLUSTERS WORKERS ARCHIVES REDIS_HTTP REDIS_TOKEN \
-	EVENTS EVENTS_HTTP TLS CONFIG NGINX_WASM SUITE FUZZ_SECONDS
+	REDIS_SIGNING_KEY EVENTS EVENTS_HTTP TLS CONFIG NGINX_WASM SUITE FUZZ_SECONDS
 $(foreach name,$(VARIABLES),$(if $(value $(name)),$(eval export $(name))))
 
 .PHONY: build test demo run integration bench image lint clean distclean help
@@ -25,12 +25,12 @@ run: ## a gateway in the foreground, on http://127.0.0.1:8080 unless LISTEN says
 	@exec $(TARGET)/debug/goproxy-launch run
 
 demo: ## the real go command builds a program through Envoy and the filter, cold and then warm
-	@$(GET) envoy go
+	@$(GET) envoy go redis webdis
 	@$(BUILD) filter origin launcher
 	@exec $(TARGET)/debug/goproxy-launch demo
 
 bench: ## the benchmarks; ratios as a table and in target/bench/report.json
-	@$(GET) envoy go wrk
+	@$(GET) envoy go wrk redis webdis
 	@$(BUILD) filter noop origin launcher-release
 	@exec $(TARGET)/release/goproxy-launch bench
 

@@ -100,8 +100,8 @@ def fuzzing():
 
 def end_to_end():
     """The release wasm in a real Envoy, with the real go command."""
-    get("envoy")
-    get("go")
+    for tool in ("envoy", "go", "redis", "webdis"):
+        get(tool)
     build.TASKS["filter"]()
     build.TASKS["noop"]()
     if (ROOT / "integration" / "origin" / "go.mod").is_file():

@@ -7,6 +7,7 @@ use serde_yaml_ng::{Mapping, Value};
 
 use crate::base_url::{BaseUrl, Host};
 use crate::places::{self, Missing};
+use crate::redis_http::{self, RedisGateway, RedisHttp};
 use crate::settings::Tls;
 
 /// The cluster among the shipped ones that others are made from.
@@ -196,6 +197,23 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// The cluster for Redis, from the shipped file of its kind, in the place of one of the same name.
+    pub fn redis(&mut self, redis: &RedisHttp, ca: Option<&Path>) -> Result<()> {
+        let mut file = read(&places::envoy_file(redis.cluster_file())?)?;
+        let shipped = at(&mut file, "static_resources/clusters/0")?;
+        let cluster = match redis.gateway {
+            RedisGateway::Upstash => cluster(shipped, redis_http::TARGET, &redis.url, ca)?,
+            RedisGateway::Webdis => webdis(shipped.clone(), &redis.url)?,
+        };
+        self.keep_clusters(|other| other != redis_http::TARGET)?;
+        sequence(
+            at(&mut self.tree, "static_resources/clusters")?,
+            "static_resources/clusters",
+        )?
+        .push(cluster);
+        Ok(())
+    }
+
     /// The names of the clusters, in order.
     #[must_use]
     pub fn cluster_names(&self) -> Vec<String> {
@@ -215,6 +233,21 @@ fn is_plugin(filter: &Value) -> bool {
 
 fn no_plugin() -> BootstrapError {
     BootstrapError::Nothing("http_filters, a filter with config_discovery".to_owned())
+}
+
+/// The shipped cluster is of an address: for a name it says what the comment beside it says.
+fn webdis(mut cluster: Value, url: &BaseUrl) -> Result<Value> {
+    let endpoint = at(
+        &mut cluster,
+        "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address",
+    )?;
+    endpoint["address"] = url.host.to_string().into();
+    endpoint["port_value"] = url.port.into();
+    if let Host::Name(_) = url.host {
+        cluster["type"] = "STRICT_DNS".into();
+        cluster["dns_lookup_family"] = "ALL".into();
+    }
+    Ok(cluster)
 }
 
 fn cluster(template: &Value, name: &str, url: &BaseUrl, ca: Option<&Path>) -> Result<Value> {
@@ -309,6 +342,18 @@ impl PluginFile {
     pub fn configuration(&mut self) -> Result<String> {
         let value = at(self.config()?, "configuration/value")?;
         Ok(value.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Hands on more of Envoy's environment variables to the filter, by their names.
+    pub fn hand_on<'a>(mut self, names: impl IntoIterator<Item = &'a String>) -> Result<Self> {
+        let place = "vm_config/environment_variables/host_env_keys";
+        let keys = sequence(at(self.config()?, place)?, place)?;
+        for name in names {
+            if !keys.iter().any(|key| key == name) {
+                keys.push(name.as_str().into());
+            }
+        }
+        Ok(self)
     }
 
     /// For a listener whose filter is called `name`.

@@ -1,8 +1,10 @@
 //! A gateway to start: Envoy from the files under `envoy/`, with what differs in this run.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
@@ -11,6 +13,7 @@ use crate::lists;
 use crate::places::{self, Missing};
 use crate::plugin_config;
 use crate::plugin_file::Plugin;
+use crate::redis_http::{self, RedisHttp, Secret};
 use crate::running::{Door, Running, StartError};
 use crate::settings::{Settings, Tls, WrongValue};
 
@@ -106,6 +109,8 @@ impl Default for Gateway {
             workers: Some(1),
             config: None,
             tls: None,
+            redis: None,
+            secrets: Vec::new(),
         })
     }
 }
@@ -199,6 +204,33 @@ impl Gateway {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.settings.tls = Some(tls);
+        self
+    }
+
+    /// REDIS_HTTP: a webdis, or the upstash+ gateway that [`Gateway::secret`] gave the token for. Beside a configuration of
+    /// its own it makes the cluster `redis_http`.
+    ///
+    /// # Panics
+    /// It is none: a mistake in a test.
+    #[must_use]
+    pub fn redis_http(mut self, text: &str) -> Self {
+        let given = |wanted| {
+            self.settings
+                .secrets
+                .iter()
+                .any(|(name, _)| *name == wanted)
+        };
+        let (token, key) = (given(redis_http::TOKEN), given(redis_http::SIGNING_KEY));
+        let redis = RedisHttp::parse(text, token, key).unwrap_or_else(|error| panic!("{error}"));
+        self.settings.redis = Some(redis);
+        self
+    }
+
+    /// An environment variable of Envoy's, for a configuration that names it. Those that [`Gateway::redis_http`] knows come
+    /// before it.
+    #[must_use]
+    pub fn secret(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.secrets.push((name, Secret::new(value)));
         self
     }
 
@@ -317,6 +349,8 @@ impl Gateway {
         } else {
             std::fs::File::create(folder.join("stdout"))?.into()
         };
+        let secrets = self.settings.secrets.iter();
+        let secrets = secrets.map(|(name, value)| (name, value.reveal()));
         let mut command = Command::new(envoy);
         command
             .arg("--config-path")
@@ -330,6 +364,7 @@ impl Gateway {
         }
         command
             .args(&self.arguments)
+            .envs(secrets)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(log);
@@ -355,8 +390,16 @@ impl Gateway {
             Wasm::Absent => None,
         };
         let mut plugins = Vec::new();
-        let all = std::iter::once((MAIN.to_owned(), configuration)).chain(self.extra.drain(..));
-        for (position, (name, configuration)) in all.enumerate() {
+        let all: Vec<(String, String)> = std::iter::once((MAIN.to_owned(), configuration))
+            .chain(self.extra.drain(..))
+            .collect();
+        let named = all
+            .iter()
+            .flat_map(|(_, configuration)| plugin_config::environment(configuration));
+        let given = self.settings.secrets.iter();
+        let given = given.map(|(name, _)| (*name).to_owned());
+        let environment: Arc<BTreeSet<String>> = Arc::new(named.chain(given).collect());
+        for (position, (name, configuration)) in all.into_iter().enumerate() {
             let index = if position == 0 {
                 0
             } else {
@@ -368,7 +411,13 @@ impl Gateway {
                 SocketAddr::new(self.settings.listen.ip(), 0)
             };
             bootstrap.listen(index, address)?;
-            let plugin = Plugin::new(folder, &name, &configuration, wasm.as_deref());
+            let plugin = Plugin::new(
+                folder,
+                &name,
+                &configuration,
+                wasm.as_deref(),
+                Arc::clone(&environment),
+            );
             if wasm.is_some() {
                 std::fs::create_dir(plugin.folder())?;
                 plugin.write(&configuration)?;
@@ -401,7 +450,12 @@ impl Gateway {
         let settings = &self.settings;
         let configuration = match &settings.config {
             Some(configuration) => configuration.clone(),
-            None => plugin_config::make(shipped, &settings.upstreams, &settings.sumdb)?,
+            None => plugin_config::make(
+                shipped,
+                &settings.upstreams,
+                &settings.sumdb,
+                settings.redis.as_ref(),
+            )?,
         };
         // A cluster that nobody names would only ask DNS for its host.
         let targets = plugin_config::targets(&configuration);
@@ -417,6 +471,9 @@ impl Gateway {
             .chain(own)
         {
             bootstrap.cluster(&name, &url, settings.upstream_ca.as_deref())?;
+        }
+        if let Some(redis) = &settings.redis {
+            bootstrap.redis(redis, settings.upstream_ca.as_deref())?;
         }
         Ok(configuration)
     }

@@ -14,6 +14,8 @@ pub mod origin;
 pub mod places;
 pub mod plugin_config;
 pub mod plugin_file;
+pub mod redis_http;
+pub mod redis_server;
 pub mod run;
 pub mod running;
 pub mod settings;

@@ -71,6 +71,16 @@ pub fn wrk() -> Result<PathBuf, Missing> {
     )
 }
 
+/// The Redis of demo, tests and benchmarks; `REDIS_SERVER_BIN` overrides it.
+pub fn redis_server() -> Result<PathBuf, Missing> {
+    existing("REDIS_SERVER_BIN", ".toolchain/bin/redis-server", RUN_MAKE)
+}
+
+/// The HTTP gateway before it; `WEBDIS_BIN` overrides it.
+pub fn webdis() -> Result<PathBuf, Missing> {
+    existing("WEBDIS_BIN", ".toolchain/bin/webdis", RUN_MAKE)
+}
+
 /// The file of that name among Envoy's: `envoy.yaml`, `plugin/goproxy.yaml`.
 pub fn envoy_file(name: &str) -> Result<PathBuf, Missing> {
     existing(

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::base_url::BaseUrl;
 use crate::lists::{FallThrough, Link, Named};
+use crate::redis_http::RedisHttp;
 
-/// Puts `upstreams`, one route and `sumdb` into the shipped configuration; what else stands there stays.
+/// Puts `upstreams`, one route, `sumdb` and `cache.redis` into the shipped configuration; what else stands there stays.
 ///
 /// # Errors
 /// The shipped configuration is no JSON object.
@@ -15,6 +16,7 @@ pub fn make(
     shipped: &str,
     chain: &[Link],
     databases: &[Named],
+    redis: Option<&RedisHttp>,
 ) -> Result<String, serde_json::Error> {
     let mut configuration: serde_json::Map<String, Value> = serde_json::from_str(shipped)?;
     let upstreams: Vec<Value> = chain
@@ -49,6 +51,10 @@ pub fn make(
         json!([{"modules": ["*"], "chain": links(chain)}]),
     );
     configuration.insert("sumdb".to_owned(), databases.into());
+    if let Some(redis) = redis {
+        let cache = configuration.entry("cache").or_insert(json!({}));
+        cache["redis"] = redis.configuration();
+    }
     serde_json::to_string_pretty(&configuration)
 }
 
@@ -80,6 +86,25 @@ pub fn targets(configuration: &str) -> BTreeSet<String> {
                 );
                 entries.values().for_each(|value| collect(value, found));
             }
+            Value::Array(entries) => entries.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(
+        &serde_json::from_str(configuration).unwrap_or(Value::Null),
+        &mut found,
+    );
+    found
+}
+
+/// The environment variables that a configuration names (`env:NAME`), in order.
+#[must_use]
+pub fn environment(configuration: &str) -> BTreeSet<String> {
+    fn collect(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::String(text) => found.extend(text.strip_prefix("env:").map(str::to_owned)),
+            Value::Object(entries) => entries.values().for_each(|value| collect(value, found)),
             Value::Array(entries) => entries.iter().for_each(|value| collect(value, found)),
             _ => {}
         }
@@ -166,7 +191,7 @@ mod tests {
             r#"{"upstreams": [{"name": "public"}], "routes": [], "serve": {"base_path": "/"}}"#;
         let chain = chain("https://a.example/x|http://127.0.0.1:3000,https://c.example").unwrap();
         let databases = sumdb("sum.golang.org=http://127.0.0.1:3000/sumdb/sum.golang.org").unwrap();
-        let made = make(shipped, &chain, &databases).unwrap();
+        let made = make(shipped, &chain, &databases, None).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&made).unwrap(),
             json!({
@@ -191,6 +216,19 @@ mod tests {
             targets(&made),
             names.into_iter().map(str::to_owned).collect()
         );
+    }
+
+    #[test]
+    fn redis_comes_into_the_shipped_cache_and_its_secrets_are_named() {
+        let shipped = r#"{"cache": {"memory": {"size": "32MiB"}}}"#;
+        let redis = RedisHttp::parse("upstash+http://127.0.0.1:8080", true, true).unwrap();
+        let made = make(shipped, &[], &[], Some(&redis)).unwrap();
+        let cache = &serde_json::from_str::<Value>(&made).unwrap()["cache"];
+        assert_eq!(cache["memory"]["size"], "32MiB");
+        assert_eq!(cache["redis"], redis.configuration());
+        assert!(targets(&made).contains("redis_http"));
+        let names: Vec<String> = environment(&made).into_iter().collect();
+        assert_eq!(names, ["REDIS_SIGNING_KEY", "REDIS_TOKEN"]);
     }
 
     #[test]

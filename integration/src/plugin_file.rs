@@ -1,7 +1,8 @@
 //! The file from which a running Envoy takes its filter, and what Envoy's log says against it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bootstrap::{BootstrapError, PluginFile};
 use crate::gateway::GatewayError;
@@ -14,11 +15,19 @@ pub struct Plugin {
     folder: PathBuf,
     file: PathBuf,
     wasm: Option<PathBuf>,
+    /// The names of what Envoy hands on of its environment. A VM keeps what it began with, so these are all at once.
+    environment: Arc<BTreeSet<String>>,
     configuration: Mutex<String>,
 }
 
 impl Plugin {
-    pub(crate) fn new(folder: &Path, name: &str, configuration: &str, wasm: Option<&Path>) -> Self {
+    pub(crate) fn new(
+        folder: &Path,
+        name: &str,
+        configuration: &str,
+        wasm: Option<&Path>,
+        environment: Arc<BTreeSet<String>>,
+    ) -> Self {
         // A folder for each: whatever is moved into a watched folder makes Envoy read its files again.
         let folder = folder.join(name);
         let file = folder.join("plugin.yaml");
@@ -28,6 +37,7 @@ impl Plugin {
             folder,
             file,
             wasm: wasm.map(Path::to_owned),
+            environment,
             configuration,
         }
     }
@@ -65,6 +75,7 @@ impl Plugin {
         let wasm = self.wasm.as_deref().unwrap_or(Path::new(""));
         let text = PluginFile::shipped()?
             .with(&self.name, wasm, configuration)?
+            .hand_on(self.environment.iter())?
             .to_yaml();
         let next = self.folder.with_extension("next");
         std::fs::write(&next, text)?;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::lists::{self, Link, Named};
+use crate::redis_http::{self, RedisHttp, Secret};
 
 /// The variables as they were given. An empty one is as good as none.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -38,6 +39,15 @@ pub struct Variables {
     /// cert.pem,key.pem[,client-ca.pem]: the listener speaks TLS, or mutual TLS
     #[arg(long, env = "TLS", hide_env_values = true)]
     pub tls: Option<String>,
+    /// Redis behind HTTP, shared by all gateways: 127.0.0.1:7379, a webdis, or upstash+https://..
+    #[arg(long, env = "REDIS_HTTP", hide_env_values = true)]
+    pub redis_http: Option<String>,
+    /// The token of an upstash+ gateway; handed to the filter in Envoy's environment
+    #[arg(long, env = "REDIS_TOKEN", hide_env_values = true)]
+    pub redis_token: Option<String>,
+    /// With it what is written to Redis is signed, and what is read must be; handed on as the token is
+    #[arg(long, env = "REDIS_SIGNING_KEY", hide_env_values = true)]
+    pub redis_signing_key: Option<String>,
     #[command(flatten)]
     later: Later,
 }
@@ -49,10 +59,6 @@ struct Later {
     nginx_wasm: Option<String>,
     #[arg(long, env = "ARCHIVES", hide = true)]
     archives: Option<String>,
-    #[arg(long, env = "REDIS_HTTP", hide = true)]
-    redis_http: Option<String>,
-    #[arg(long, env = "REDIS_TOKEN", hide = true, hide_env_values = true)]
-    redis_token: Option<String>,
     #[arg(long, env = "EVENTS", hide = true)]
     events: Option<String>,
     #[arg(long, env = "EVENTS_HTTP", hide = true)]
@@ -80,6 +86,10 @@ pub struct Settings {
     pub config: Option<String>,
     /// TLS
     pub tls: Option<Tls>,
+    /// REDIS_HTTP
+    pub redis: Option<RedisHttp>,
+    /// What Envoy has in its environment, and the filter in its own: REDIS_TOKEN, REDIS_SIGNING_KEY
+    pub secrets: Vec<(&'static str, Secret)>,
 }
 
 /// The certificate that the listener shows, and whose clients it takes.
@@ -126,7 +136,39 @@ impl Variables {
             workers: given(&self.workers).map(workers).transpose()?,
             config: given(&self.config).map(config).transpose()?,
             tls: given(&self.tls).map(tls).transpose()?,
+            redis: self.redis()?,
+            secrets: self
+                .secrets()
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, Secret::new(value?))))
+                .collect(),
         })
+    }
+
+    fn secrets(&self) -> [(&'static str, Option<&str>); 2] {
+        [
+            (redis_http::TOKEN, given(&self.redis_token)),
+            (redis_http::SIGNING_KEY, given(&self.redis_signing_key)),
+        ]
+    }
+
+    fn redis(&self) -> Parsed<Option<RedisHttp>> {
+        let [token, key] = self.secrets().map(|(_, value)| value.is_some());
+        if let Some(text) = given(&self.redis_http) {
+            return RedisHttp::parse(text, token, key).map(Some);
+        }
+        // A configuration of one's own may name them.
+        let unused = self
+            .secrets()
+            .into_iter()
+            .find(|(_, value)| value.is_some());
+        match unused {
+            Some((variable, _)) if given(&self.config).is_none() => wrong(
+                variable,
+                "expected REDIS_HTTP beside it, got a value without",
+            ),
+            _ => Ok(None),
+        }
     }
 
     fn refuse_what_is_not_built(&self) -> Parsed<()> {
@@ -144,8 +186,6 @@ impl Variables {
         for (variable, value, what) in [
             ("NGINX_WASM", &later.nginx_wasm, "nginx as a host"),
             ("ARCHIVES", &later.archives, "a disk cache for archives"),
-            ("REDIS_HTTP", &later.redis_http, "Redis"),
-            ("REDIS_TOKEN", &later.redis_token, "Redis"),
             (
                 "EVENTS_HTTP",
                 &later.events_http,
@@ -276,8 +316,9 @@ mod tests {
                 "TLS" => variables.tls = value,
                 "NGINX_WASM" => variables.later.nginx_wasm = value,
                 "ARCHIVES" => variables.later.archives = value,
-                "REDIS_HTTP" => variables.later.redis_http = value,
-                "REDIS_TOKEN" => variables.later.redis_token = value,
+                "REDIS_HTTP" => variables.redis_http = value,
+                "REDIS_TOKEN" => variables.redis_token = value,
+                "REDIS_SIGNING_KEY" => variables.redis_signing_key = value,
                 "EVENTS" => variables.later.events = value,
                 "EVENTS_HTTP" => variables.later.events_http = value,
                 other => panic!("no such variable: {other}"),
@@ -382,8 +423,9 @@ mod tests {
             ),
             ("NGINX_WASM", "/usr/sbin/nginx", "not supported yet"),
             ("ARCHIVES", "/var/cache", "not supported yet"),
-            ("REDIS_HTTP", "127.0.0.1:7379", "not supported yet"),
-            ("REDIS_TOKEN", "hunter2", "not supported yet"),
+            ("REDIS_HTTP", "7379", "expected 127.0.0.1:7379 (a webdis)"),
+            ("REDIS_TOKEN", "hunter2", "expected REDIS_HTTP beside it"),
+            ("REDIS_SIGNING_KEY", "k", "expected REDIS_HTTP beside it"),
             ("EVENTS", "/var/log/events", "expected - or nothing"),
             (
                 "EVENTS_HTTP",

@@ -56,6 +56,36 @@ fn the_shipped_bootstrap_is_valid_as_it_stands() {
 }
 
 #[test]
+fn the_files_for_redis_are_valid_as_they_stand() {
+    let merged = ["webdis-cluster", "upstash-cluster", "redis-cluster"].map(|name| {
+        let file = places::envoy_file(&format!("redis/{name}.yaml")).unwrap();
+        [
+            "envoy/envoy.yaml",
+            "--config-yaml",
+            &std::fs::read_to_string(file).unwrap(),
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    });
+    let alone = vec!["envoy/redis/redis-cluster.yaml".to_owned()];
+    for arguments in merged.into_iter().chain([alone]) {
+        let output = Command::new(places::envoy().unwrap())
+            .args(["--mode", "validate", "--config-path"])
+            .args(&arguments)
+            .env("REDIS_PASSWORD", "change-me")
+            .current_dir(places::root())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert!(
+            !said.contains("[warning]") && !said.contains("eprecated"),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[test]
 fn the_shipped_files_serve_from_the_root_with_nothing_replaced_but_ports_and_hosts() {
     let folder = tempfile::tempdir().unwrap();
     let mut text = std::fs::read_to_string(places::envoy_file("envoy.yaml").unwrap()).unwrap();

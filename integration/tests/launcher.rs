@@ -18,8 +18,19 @@ fn launch(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for name in [
-        "HOST", "LISTEN", "ADMIN", "UPSTREAM", "SUMDB", "CONFIG", "CLUSTERS", "WORKERS", "TLS",
+        "HOST",
+        "LISTEN",
+        "ADMIN",
+        "UPSTREAM",
+        "SUMDB",
+        "CONFIG",
+        "CLUSTERS",
+        "WORKERS",
+        "TLS",
         "EVENTS",
+        "REDIS_HTTP",
+        "REDIS_TOKEN",
+        "REDIS_SIGNING_KEY",
     ] {
         command.env_remove(name);
     }
@@ -228,9 +239,9 @@ fn what_cannot_be_started_says_why() {
             "HOST: nginx is not supported yet".to_owned(),
         ),
         (
-            vec![("REDIS_HTTP", "127.0.0.1:7379")],
+            vec![("REDIS_HTTP", "redis://127.0.0.1:6379")],
             2,
-            "REDIS_HTTP: ".to_owned(),
+            "REDIS_HTTP: expected 127.0.0.1:7379 (a webdis)".to_owned(),
         ),
         (
             vec![("UPSTREAM", "https://a.example,direct")],

@@ -113,6 +113,11 @@ def program(package, binary, folder):
     """Unpacks a program with the libraries that the machine lacks, and writes a wrapper that finds them."""
     suite = own_suite()
     suite.unpack(suite.missing(package) or [package], folder)
+    wrap(binary, package, folder)
+
+
+def wrap(binary, package, folder):
+    """Writes a wrapper that runs a program of an unpacked package with the libraries that were unpacked beside it."""
     found = next((p for p in (folder / "usr" / "bin" / binary, folder / "usr" / "sbin" / binary) if p.exists()), None)
     if found is None:
         raise ToolError(f"{package}: expected the program {binary} in the package, and it is not there")

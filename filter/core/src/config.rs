@@ -57,6 +57,8 @@ pub struct Config {
     pub memory: Memory,
     /// Bounds of the cache that all workers of a process share.
     pub shared: Shared,
+    /// Redis behind memory, if there is one.
+    pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
     /// Which stored entries are too old to be served.
@@ -170,6 +172,57 @@ pub struct Shared {
     pub size: usize,
 }
 
+/// How Redis is reached: by callouts to an HTTP gateway before it.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// The gateway's kind.
+    pub gateway: RedisGateway,
+    /// What the host calls the gateway: on Envoy a cluster's name.
+    pub target: String,
+    /// The `:authority` of what it is sent.
+    pub authority: String,
+    /// The base path, without a slash at its end; empty for the root.
+    pub path: String,
+    /// The environment variable with the token of a REST gateway.
+    pub token: Option<EnvName>,
+    /// Until the end of an answer.
+    pub timeout: Duration,
+    /// So many failures in a row, and it is left alone; 0 is never.
+    pub max_fails: u32,
+    /// How long, until it is asked again how it is.
+    pub fail_timeout: Duration,
+    /// The first part of every key.
+    pub prefix: String,
+    /// The longest that a value stays.
+    pub ttl: Duration,
+    /// The largest object that is written, in bytes.
+    pub max_value: usize,
+    /// The environment variable with the key that values are signed with.
+    pub signing_key: Option<EnvName>,
+    /// What may wait to be written, in bytes.
+    pub queue: usize,
+}
+
+/// Kinds of HTTP gateways before Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedisGateway {
+    /// <https://webd.is>
+    Webdis,
+    /// Upstash's REST API, and serverless-redis-http.
+    Upstash,
+}
+
+/// The name of an environment variable that the host hands on, and that holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvName(pub(crate) String);
+
+impl EnvName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// How long an answer is served without asking again, by the class of its endpoint. Zero is "not stored".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
@@ -179,6 +232,10 @@ pub struct Freshness {
     pub mutable: Duration,
     /// 404 and 410.
     pub negative: Duration,
+    /// How long what is no longer fresh is served at once, while it is asked for anew (RFC 5861, section 3).
+    pub stale_while_revalidate: Duration,
+    /// How long it is served if the upstreams fail (RFC 5861, section 4).
+    pub stale_if_error: Duration,
 }
 
 /// Entries of some modules that were stored before a moment are not served.

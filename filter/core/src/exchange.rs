@@ -13,10 +13,10 @@ use std::rc::Rc;
 use crate::cache::{Answered, Entry, Key, Lifetime};
 use crate::callout::AnswerHead;
 use crate::config::{Redirects, Serve};
-use crate::flight::Landing;
-use crate::goproxy::Request;
+use crate::flight::{Goal, Landing, Lane};
+use crate::goproxy::{Endpoint, Request};
 use crate::health::Sign;
-use crate::reply::{self, Client, Fields, Provenance, Reply};
+use crate::reply::{self, Client, Fields, Provenance, Reply, Tier};
 use crate::text;
 use crate::time::Timestamp;
 use crate::upstream::{Source, Upstream};
@@ -48,9 +48,35 @@ pub(crate) struct Ask {
     pub(crate) if_none_match: Option<Vec<u8>>,
     /// A flight for it was under way already.
     pub(crate) collapsed: bool,
+    /// No upstream may be asked.
+    pub(crate) caches_only: bool,
+    /// An old copy that memory holds: better than an outage.
+    pub(crate) stale: Option<Rc<Entry>>,
 }
 
 impl Ask {
+    /// The flight that it waits on.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane {
+            key: self.key.clone(),
+            caches_only: self.caches_only,
+        }
+    }
+
+    /// What that flight is for.
+    pub(crate) fn goal(&self) -> Goal {
+        match self.request.endpoint() {
+            _ if self.caches_only => Goal::Cached,
+            Endpoint::Zip => Goal::Locate,
+            _ => Goal::Fetch,
+        }
+    }
+
+    /// The answer that an entry gives.
+    pub(crate) fn reply(&self, entry: &Rc<Entry>, from: Provenance, now: Timestamp) -> Reply {
+        reply::entry(entry, self.request.class(), from, self.client(), now)
+    }
+
     fn client(&self) -> Client<'_> {
         Client {
             request_id: &self.request_id,
@@ -225,13 +251,13 @@ impl Exchange {
         let Self::Waiting(ask) = self else {
             return None;
         };
-        let stream = |ask, upstream: &Rc<Upstream>| {
+        let stream = |ask, upstream: &Rc<Upstream>, via| {
             let (ask, upstream) = (Box::new(ask), upstream.clone());
             Landed::Forward {
                 ask,
                 upstream,
                 path: None,
-                via: Via::Probe,
+                via,
             }
         };
         Some(match landing {
@@ -239,17 +265,22 @@ impl Exchange {
                 let from = Provenance::Upstream {
                     collapsed: ask.collapsed,
                     stored,
+                    stale: ask.stale.is_some(),
                 };
-                Landed::Reply(reply::entry(
-                    entry,
-                    ask.request.class(),
-                    from,
-                    ask.client(),
-                    now,
-                ))
+                Landed::Reply(ask.reply(entry, from, now))
             }
+            Landing::Cached(found) => {
+                let from = Provenance::Cache(Tier::Redis);
+                Landed::Reply(ask.reply(&found.entry, from, now))
+            }
+            Landing::Stale(entry, failure) => {
+                let from = Provenance::Stale(failure.fault.status());
+                Landed::Reply(ask.reply(entry, from, now))
+            }
+            Landing::NotCached => Landed::Reply(reply::not_cached(&ask.request_id)),
+            Landing::Known(upstream) => stream(ask, upstream, Via::Choice),
             Landing::Located(upstream, None) | Landing::Oversized(upstream) => {
-                stream(ask, upstream)
+                stream(ask, upstream, Via::Probe)
             }
             Landing::Located(upstream, Some(location)) => {
                 located(ask, upstream, location, 0, settings)

@@ -1,4 +1,4 @@
-//! One key's way through the upstreams, as a state machine. Exchanges wait on it; it knows none of them.
+//! One key's way through Redis and the upstreams, as a state machine. Exchanges wait on it; it knows none of them.
 //!
 //! A flight has at most one callout out at a time. Every transition consumes it, so an outcome that comes twice or too
 //! late finds no flight that waits for it.
@@ -9,12 +9,14 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::age::{Age, age_of, is_invalidated};
 use crate::cache::{Answered, ContentType, Entry, Key, Lifetime, UpstreamCacheControl};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
-use crate::config::{FallThrough, Redirects};
+use crate::config::{FallThrough, Invalidation, Redirects};
 use crate::goproxy::{Endpoint, Request, body};
 use crate::health::{Health, Sign};
 use crate::redirect::{self, Leads, REDIRECTS};
+use crate::redis::{Asked, Found};
 use crate::text::upstream_words;
 use crate::time::Timestamp;
 use crate::upstream::{Link, Source, Upstream};
@@ -41,12 +43,37 @@ pub(crate) struct Want {
     pub(crate) source: Source,
     /// Of upstreams that did not give the archive just now, though they have it: they are passed over.
     pub(crate) failures: Vec<Rc<Failure>>,
+    /// Redis is asked first.
+    pub(crate) asks_redis: bool,
+    /// An aging answer was served already; this brings a fresh one.
+    pub(crate) refreshes: bool,
+    /// What may be served, though it is old, if the upstreams fail.
+    pub(crate) stale: Option<Rc<Entry>>,
+    /// Where the host streams the object from, if no cache has it; nobody need be asked then.
+    pub(crate) streamed_from: Option<Rc<Upstream>>,
     /// Of the client that asked first.
     pub(crate) request_id: Rc<str>,
     pub(crate) traceparent: Option<Rc<str>>,
 }
 
 impl Want {
+    /// What tells this flight from others of its gateway.
+    pub(crate) fn lane(&self) -> Lane {
+        Lane {
+            key: self.key.clone(),
+            caches_only: self.goal == Goal::Cached,
+        }
+    }
+
+    /// What a cache must have for nobody else to be asked.
+    fn worst_age(&self) -> Age {
+        match self.goal {
+            Goal::Cached => Age::Old,
+            _ if self.refreshes => Age::Fresh,
+            Goal::Fetch | Goal::Locate => Age::Aging,
+        }
+    }
+
     fn failure_of(&self, upstream: &Upstream) -> Option<Rc<Failure>> {
         self.failures
             .iter()
@@ -62,6 +89,13 @@ impl Want {
     }
 }
 
+/// What a flight is told by: who wants an object from the caches only never waits for an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Lane {
+    pub(crate) key: Key,
+    pub(crate) caches_only: bool,
+}
+
 /// What a flight is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -69,6 +103,8 @@ pub(crate) enum Goal {
     Fetch,
     /// To find out which upstream has it, and whether that one redirects.
     Locate,
+    /// To bring the object if a cache has it.
+    Cached,
 }
 
 /// A flight under way.
@@ -85,6 +121,8 @@ pub(crate) struct Flight {
     /// What those that say that it is not there forbid.
     absence: UpstreamCacheControl,
     state: State,
+    /// Of the callout.
+    timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -104,6 +142,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) now: Timestamp,
     pub(crate) health: &'a mut Health,
     pub(crate) redirects: &'a Redirects,
+    pub(crate) invalidate: &'a [Invalidation],
+    pub(crate) redis: Option<Asked<'a>>,
 }
 
 /// What a transition leads to.
@@ -118,8 +158,16 @@ pub(crate) enum Next {
 /// How a flight ends.
 #[derive(Clone, Debug)]
 pub(crate) enum Landing {
-    /// An answer, found or missing, and whether it may be stored.
+    /// An upstream's answer, found or missing, and whether it may be stored.
     Answered { entry: Rc<Entry>, storable: bool },
+    /// Redis has it.
+    Cached(Found),
+    /// No upstream gave an answer, but a cache holds an old one.
+    Stale(Rc<Entry>, Rc<Failure>),
+    /// No cache has it, and nobody else was to be asked.
+    NotCached,
+    /// No cache has it, and nobody had to be asked where it is.
+    Known(Rc<Upstream>),
     /// This upstream has it, and redirects there.
     Located(Rc<Upstream>, Option<Rc<str>>),
     /// No upstream gave an answer that can be passed on.
@@ -131,7 +179,7 @@ pub(crate) enum Landing {
 }
 
 impl Flight {
-    /// Starts with the first place of the chain.
+    /// Starts with Redis, if that is asked, else with the first place of the chain.
     pub(crate) fn start(want: Want, turn: &mut Turn<'_>) -> Next {
         let state = State::Queued(turn.next, turn.now);
         Self {
@@ -142,23 +190,23 @@ impl Flight {
             worst: None,
             absence: UpstreamCacheControl::default(),
             state,
+            timeout: Duration::ZERO,
         }
-        .arrive(turn)
+        .ask_redis(turn)
     }
 
     /// The callout was handed to the host.
     #[must_use]
     pub(crate) fn sent(mut self, now: Timestamp) -> Self {
         if let State::Queued(call, _) = self.state {
-            let timeout = self.timeout();
-            self.state = State::Asking(call, now.after(timeout).after(GRACE));
+            self.state = State::Asking(call, now.after(self.timeout).after(GRACE));
         }
         self
     }
 
-    /// The key that it is to bring.
-    pub(crate) const fn key(&self) -> &Key {
-        &self.want.key
+    /// What tells it from the others.
+    pub(crate) fn lane(&self) -> Lane {
+        self.want.lane()
     }
 
     /// The callout whose outcome this flight waits for.
@@ -172,8 +220,8 @@ impl Flight {
     /// Whether something is due: the end of a pause, or an outcome that will not come any more.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         match self.state {
-            State::Queued(_, until) => until.is_due(self.timeout(), now),
-            State::Asking(_, until) => until.is_due(self.timeout().saturating_add(GRACE), now),
+            State::Queued(_, until) => until.is_due(self.timeout, now),
+            State::Asking(_, until) => until.is_due(self.timeout.saturating_add(GRACE), now),
             State::Pausing(until) => until.is_due(PAUSE, now),
         }
     }
@@ -181,6 +229,9 @@ impl Flight {
     /// The awaited outcome is here.
     pub(crate) fn on_outcome(self, outcome: CalloutOutcome, turn: &mut Turn<'_>) -> Next {
         let outcome = self.told_apart(outcome, turn.now);
+        if self.stage == Stage::Redis {
+            return self.on_redis(outcome, turn);
+        }
         if self.retries < RETRIES && is_worth_a_retry(&outcome) {
             return self.retry(turn);
         }
@@ -218,6 +269,58 @@ impl Flight {
                 CalloutOutcome::Timeout
             }
             (outcome, _) => outcome,
+        }
+    }
+
+    fn ask_redis(mut self, turn: &mut Turn<'_>) -> Next {
+        let asked = turn.redis.as_ref().filter(|_| self.want.asks_redis);
+        let Some(callout) = asked.and_then(|redis| redis.read(turn.next, &self.want.key)) else {
+            return self.descend(turn);
+        };
+        self.stage = Stage::Redis;
+        self.timeout = callout.timeout;
+        self.state = State::Queued(turn.next, turn.now.after(self.timeout));
+        Next::Fly(Box::new(self), Some(callout))
+    }
+
+    fn on_redis(mut self, outcome: CalloutOutcome, turn: &mut Turn<'_>) -> Next {
+        let Some(redis) = &mut turn.redis else {
+            return self.descend(turn);
+        };
+        let found = redis.on_read(outcome, &self.want.key, turn.now);
+        let valid =
+            |found: &Found| !is_invalidated(turn.invalidate, &found.entry, &self.want.request);
+        match found.filter(valid) {
+            Some(found)
+                if age_of(&found.entry, &self.want.source, turn.now) <= self.want.worst_age() =>
+            {
+                Next::Land(self.want, Landing::Cached(found))
+            }
+            Some(Found { entry, .. })
+                if age_of(&entry, &self.want.source, turn.now) != Age::Dead =>
+            {
+                let stored_at = |entry: &Rc<Entry>| entry.head().stored_at;
+                if self
+                    .want
+                    .stale
+                    .as_ref()
+                    .is_none_or(|known| stored_at(known) < stored_at(&entry))
+                {
+                    self.want.stale = Some(entry);
+                }
+                self.descend(turn)
+            }
+            _ => self.descend(turn),
+        }
+    }
+
+    /// No cache has it: on to the upstreams.
+    fn descend(mut self, turn: &mut Turn<'_>) -> Next {
+        self.stage = Stage::Direct;
+        match (self.want.goal, self.want.streamed_from.take()) {
+            (Goal::Cached, _) => Next::Land(self.want, Landing::NotCached),
+            (Goal::Locate, Some(upstream)) => Next::Land(self.want, Landing::Known(upstream)),
+            (Goal::Locate | Goal::Fetch, _) => self.arrive(turn),
         }
     }
 
@@ -299,7 +402,7 @@ impl Flight {
         }
         // Not all said that it is not there, so nobody knows.
         if let Some(worst) = self.worst.take() {
-            return Next::Land(self.want, Landing::Failed(Rc::new(worst)));
+            return self.end_badly(worst);
         }
         let Some(upstream) = self.place().map(|link| link.upstream.name.clone()) else {
             return self.lost();
@@ -390,7 +493,18 @@ impl Flight {
             self.worst = Some(worst);
             return self.advance(turn);
         }
-        Next::Land(self.want, Landing::Failed(Rc::new(worst)))
+        self.end_badly(worst)
+    }
+
+    /// No upstream gave an answer: an old one may have to do.
+    fn end_badly(mut self, worst: Failure) -> Next {
+        let stale = self.want.stale.take().filter(|_| worst.fault.is_outage());
+        let worst = Rc::new(worst);
+        let landing = match stale {
+            Some(entry) => Landing::Stale(entry, worst),
+            None => Landing::Failed(worst),
+        };
+        Next::Land(self.want, landing)
     }
 
     fn advance(mut self, turn: &mut Turn<'_>) -> Next {
@@ -413,7 +527,8 @@ impl Flight {
         let is_aside = self
             .place()
             .is_some_and(|link| turn.health.is_aside(&link.upstream, turn.now));
-        if is_aside && !is_last {
+        // Nobody waits for one that fails, where an old answer will do.
+        if is_aside && (!is_last || self.want.stale.is_some()) {
             // An upstream that fails is no upstream that says 404: a comma stops here.
             return self.fail(Fault::Aside, String::new(), turn);
         }
@@ -425,7 +540,8 @@ impl Flight {
             return self.lost();
         };
         let callout = ask::callout(&self.want, &link.upstream, &self.stage, turn.next);
-        self.state = State::Queued(turn.next, turn.now.after(self.timeout()));
+        self.timeout = callout.timeout;
+        self.state = State::Queued(turn.next, turn.now.after(self.timeout));
         Next::Fly(Box::new(self), Some(callout))
     }
 
@@ -466,12 +582,6 @@ impl Flight {
     fn lost(self) -> Next {
         let failure = Failure::new(Fault::UnknownTarget, &"none".into(), String::new());
         Next::Land(self.want, Landing::Failed(Rc::new(failure)))
-    }
-
-    fn timeout(&self) -> Duration {
-        self.place()
-            .map(|link| link.upstream.timeout)
-            .unwrap_or_default()
     }
 
     fn place(&self) -> Option<&Link> {

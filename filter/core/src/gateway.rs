@@ -4,6 +4,8 @@
 //! root context that sent it. What outlives a configuration is in the [`Store`].
 
 mod airspace;
+mod caching;
+mod flying;
 mod knowing;
 mod pages;
 #[cfg(test)]
@@ -13,24 +15,26 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use crate::cache::{Entry, Key};
+use crate::cache::Key;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Keep, Landed, Piece, Settings, Via,
+    Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings, Via,
     request_id,
 };
-use crate::flight::{Goal, Landing, USER_AGENT, Want};
+use crate::flight::{Landing, USER_AGENT};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
-use crate::metrics::{Counters, count};
-use crate::reply::{self, Client, Provenance, Reply};
+use crate::metrics::{Counters, Metric, count};
+use crate::reply::{self, Client, Provenance, Reply, Tier};
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Source, Sources, Upstream};
 
-use airspace::{Airspace, Arrival, Ground};
+use airspace::Airspace;
+use caching::{Held, RedisTier};
+use flying::traceparent;
 use knowing::Way;
 
 /// A longer `If-None-Match` is not kept while a client waits: it names nothing of ours.
@@ -84,6 +88,9 @@ pub struct Gateway {
     invalidate: Vec<Invalidation>,
     namespace: Box<str>,
     max_object: usize,
+    /// A larger archive is not copied while it passes.
+    max_copy: usize,
+    redis: Option<RedisTier>,
     space: Rc<RefCell<Namespace>>,
     copies: Copies,
     airspace: Airspace,
@@ -107,11 +114,17 @@ impl Gateway {
         store: &Rc<RefCell<Store>>,
         host: &HostCapabilities,
     ) -> Result<Self, SetupError> {
-        let _ = host;
+        let redis = config
+            .redis
+            .as_ref()
+            .map(|redis| RedisTier::new(redis, &host.environment))
+            .transpose()?;
         let space = store
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
+        // Some archives are too large for memory and not for Redis.
+        let largest = redis.as_ref().map_or(0, RedisTier::max_value);
         Ok(Self {
             serve: config.serve.clone(),
             sources: Sources::new(config),
@@ -119,6 +132,8 @@ impl Gateway {
             invalidate: config.invalidate.clone(),
             namespace: (*config.namespace).into(),
             max_object: config.memory.max_object,
+            max_copy: config.memory.max_object.max(largest),
+            redis,
             copies,
             space,
             airspace: Airspace::default(),
@@ -204,12 +219,15 @@ impl Gateway {
     /// The client has its answer, or is gone. Nothing is said to it any more.
     pub fn on_closed(&mut self, id: StreamId) {
         if let Some(Exchange::Waiting(ask)) = self.exchanges.remove(&id) {
-            self.airspace.leave(&ask.key, id);
+            self.airspace.leave(&ask.lane(), id);
         }
     }
 
     /// The outcome of a callout is here; one that nothing waits for is counted and dropped.
     pub fn on_callout(&mut self, call: CalloutId, outcome: CalloutOutcome, now: Timestamp) {
+        if self.redis.as_ref().is_some_and(|redis| redis.has(call)) {
+            return self.on_redis_job(call, outcome, now);
+        }
         let result = self.with_ground(now, |airspace, ground| {
             airspace.on_callout(call, outcome, ground)
         });
@@ -221,10 +239,11 @@ impl Gateway {
 
     /// Time has passed: pauses end, and outcomes that never came are timeouts.
     pub fn on_tick(&mut self, now: Timestamp) {
-        for key in self.airspace.due(now) {
-            let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&key, ground));
+        for lane in self.airspace.due(now) {
+            let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&lane, ground));
             self.land(arrival, now);
         }
+        self.tend_redis(now);
     }
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
@@ -267,13 +286,13 @@ impl Gateway {
     }
 
     /// What was counted in this gateway's namespace since this was called last, by any gateway of the namespace.
-    pub fn take_counts(&mut self) -> Vec<(&'static str, u64)> {
+    pub fn take_counts(&mut self) -> Vec<(Metric, u64)> {
         let mut space = self.space.borrow_mut();
         let now = space.counters;
         let before = std::mem::replace(&mut space.told, now);
         let pairs = now.all().zip(before.all());
         pairs
-            .map(|((name, now), (_, before))| (name, now.saturating_sub(before)))
+            .map(|((metric, now), (_, before))| (metric, now.saturating_sub(before)))
             .filter(|(_, by)| *by > 0)
             .collect()
     }
@@ -297,18 +316,33 @@ impl Gateway {
             return Step::Reply(reply::database_supported());
         }
         let key = Key::public(&self.namespace, request.canonical());
-        if let Some(entry) = self.remembered(&key, &request, now) {
-            return Step::Reply(reply::entry(
-                &entry,
-                request.class(),
-                Provenance::Memory,
-                client,
-                now,
-            ));
-        }
-        if found.fetch_disabled || request.cached_only() {
-            return Step::Reply(reply::not_cached(client.request_id));
-        }
+        let caches_only = found.fetch_disabled || request.cached_only();
+        let held = self.held(&key, &request, source, now);
+        let memory = Provenance::Cache(Tier::Memory);
+        let stale = match held {
+            Held::Fresh(entry) => {
+                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                return Step::Reply(reply);
+            }
+            Held::Aging { entry, ask_anew } => {
+                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                if ask_anew && !caches_only {
+                    let source = source.clone();
+                    let request = Rc::new(request);
+                    self.refresh(request, key, source, client.request_id, entry, now);
+                }
+                return Step::Reply(reply);
+            }
+            Held::Old(entry) if caches_only => {
+                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                return Step::Reply(reply);
+            }
+            Held::Nothing if caches_only && self.redis.is_none() => {
+                return Step::Reply(reply::not_cached(client.request_id));
+            }
+            Held::Old(entry) => Some(entry),
+            Held::Nothing => None,
+        };
         let ask = Ask {
             request: Rc::new(request),
             key,
@@ -320,7 +354,18 @@ impl Gateway {
                 .filter(|tags| tags.len() <= MAX_TAGS)
                 .map(<[u8]>::to_vec),
             collapsed: false,
+            caches_only,
+            stale,
         };
+        self.fetch(id, ask, found, now)
+    }
+
+    /// Gets what memory does not have, or has too old.
+    fn fetch(&mut self, id: StreamId, ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
+        let traceparent = traceparent(found.traceparent);
+        if ask.caches_only {
+            return self.wait(id, ask, None, traceparent, now);
+        }
         if let Some(reply) = self.delayed(&ask, now) {
             return Step::Reply(reply);
         }
@@ -330,10 +375,18 @@ impl Gateway {
             Way::Known(Landed::Forward {
                 ask,
                 upstream,
+                path: None,
+                via: Via::Choice,
+            }) if !again && self.asks_redis(&ask) => {
+                self.wait(id, *ask, Some(upstream), traceparent, now)
+            }
+            Way::Known(Landed::Forward {
+                ask,
+                upstream,
                 path,
                 via,
             }) => self.forward(id, *ask, upstream, path, via),
-            Way::Asked(ask) => self.wait(id, ask, traceparent(found.traceparent), now),
+            Way::Asked(ask) => self.wait(id, ask, None, traceparent, now),
         }
     }
 
@@ -343,27 +396,6 @@ impl Gateway {
         }
         let module = request.module().unwrap_or_default();
         self.sources.of_module(&module).ok_or(reply::no_route)
-    }
-
-    /// The entry of `key`, if memory has it and it may be served.
-    fn remembered(&self, key: &Key, request: &Request, now: Timestamp) -> Option<Rc<Entry>> {
-        let mut space = self.space.borrow_mut();
-        let entry = space
-            .memory
-            .get(key)
-            .filter(|entry| now < entry.head().fresh_until);
-        let entry = match entry {
-            Some(entry) if is_invalidated(&self.invalidate, &entry, request) => {
-                space.memory.remove(key);
-                None
-            }
-            other => other,
-        };
-        match entry {
-            Some(_) => count(&mut space.counters.memory_hits_total),
-            None => count(&mut space.counters.memory_misses_total),
-        }
-        entry
     }
 
     fn forward(
@@ -386,129 +418,20 @@ impl Gateway {
         Step::Forward(forward)
     }
 
-    /// Waits on the flight that brings the object, or finds out who has it. It starts if there is none.
-    fn wait(
-        &mut self,
-        id: StreamId,
-        mut ask: Ask,
-        traceparent: Option<Rc<str>>,
-        now: Timestamp,
-    ) -> Step {
-        if self.airspace.join(&ask.key, id) {
-            ask.collapsed = true;
-            self.exchanges.insert(id, Exchange::Waiting(ask));
-            self.count(|counters| &mut counters.coalesced_total);
-            return Step::Wait;
-        }
-        if self.airspace.is_full() {
-            self.count(|counters| &mut counters.overloads_total);
-            return Step::Reply(reply::overload(&ask.request_id));
-        }
-        let want = Want {
-            request: ask.request.clone(),
-            goal: if ask.request.endpoint() == Endpoint::Zip {
-                Goal::Locate
-            } else {
-                Goal::Fetch
-            },
-            key: ask.key.clone(),
-            source: ask.source.clone(),
-            failures: self.failures_of(&ask, now),
-            request_id: ask.request_id.clone(),
-            traceparent,
-        };
-        self.exchanges.insert(id, Exchange::Waiting(ask));
-        let arrival = self.with_ground(now, |airspace, ground| airspace.start(want, id, ground));
-        self.land(arrival, now);
-        Step::Wait
-    }
-
-    fn land(&mut self, arrival: Option<Arrival>, now: Timestamp) {
-        let Some(Arrival {
-            want,
-            landing,
-            waiting,
-        }) = arrival
-        else {
-            return;
-        };
-        let mut stored = false;
-        match &landing {
-            Landing::Answered { entry, storable } => {
-                if entry.head().status == 200 {
-                    self.remember_location(&want, entry.upstream(), false);
-                }
-                stored = *storable && self.keep(want.key.clone(), entry.clone());
-            }
-            Landing::Located(upstream, location) => {
-                self.remember_location(&want, &upstream.name, false);
-                if location.is_some() {
-                    self.space
-                        .borrow_mut()
-                        .redirecting
-                        .put(upstream.name.clone(), ());
-                }
-            }
-            Landing::Oversized(upstream) => self.remember_location(&want, &upstream.name, true),
-            Landing::Failed(failure) => {
-                self.count(|counters| &mut counters.flight_failures_total);
-                self.delay(&want.key, failure, now);
-            }
-            Landing::Unstorable => self.count(|counters| &mut counters.flight_failures_total),
-        }
-        let touchdown = Rc::new(Touchdown { landing, stored });
-        self.landed
-            .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
-    }
-
-    /// Puts an entry into memory, unless it is too large; tells whether it did.
-    fn keep(&mut self, key: Key, entry: Rc<Entry>) -> bool {
-        if entry.body().len() > self.max_object {
-            return false;
-        }
-        let mut space = self.space.borrow_mut();
-        let kept = space.memory.insert(key, entry);
-        space.counters.evicted_total = space.memory.evicted();
-        if kept {
-            count(&mut space.counters.stored_total);
-        }
-        kept
-    }
-
-    fn keep_all(&mut self, keep: Option<Keep>) {
-        if let Some(Keep { key, entry }) = keep {
-            self.keep(key, entry);
-        }
-    }
-
     const fn settings(&self) -> Settings<'_> {
         let Self {
-            max_object,
+            max_copy,
             serve,
             redirects,
             copies,
             ..
         } = self;
         Settings {
-            max_object: *max_object,
+            max_object: *max_copy,
             serve,
             redirects,
             copies,
         }
-    }
-
-    fn with_ground<T>(
-        &mut self,
-        now: Timestamp,
-        act: impl FnOnce(&mut Airspace, Ground<'_>) -> T,
-    ) -> T {
-        let mut space = self.space.borrow_mut();
-        let ground = Ground {
-            now,
-            health: &mut space.health,
-            redirects: &self.redirects,
-        };
-        act(&mut self.airspace, ground)
     }
 
     fn count(&self, counter: impl FnOnce(&mut Counters) -> &mut u64) {
@@ -516,27 +439,9 @@ impl Gateway {
     }
 }
 
-fn is_invalidated(rules: &[Invalidation], entry: &Entry, request: &Request) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
-    let module = request.module().unwrap_or_default();
-    let matches = |rule: &Invalidation| rule.modules.iter().any(|pattern| pattern.matches(&module));
-    rules
-        .iter()
-        .any(|rule| entry.head().stored_at.as_millis() < rule.before && matches(rule))
-}
-
 /// A canonical path without its ending: what `.info`, `.mod` and `.zip` of one version have in common.
 fn version_of(canonical: &str) -> &str {
     canonical
         .rsplit_once('.')
         .map_or(canonical, |(version, _)| version)
-}
-
-/// A trace context that may be handed on (W3C Trace Context: 55 bytes of printable ASCII in version 00).
-fn traceparent(value: Option<&[u8]>) -> Option<Rc<str>> {
-    let text = std::str::from_utf8(value?).ok()?;
-    let fits = (55..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| text.into())
 }

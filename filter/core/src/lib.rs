@@ -12,6 +12,7 @@
     )
 )]
 
+mod age;
 pub mod cache;
 mod callout;
 mod capabilities;
@@ -24,6 +25,7 @@ mod head;
 mod health;
 mod metrics;
 mod redirect;
+mod redis;
 mod reply;
 mod store;
 #[cfg(test)]
@@ -38,7 +40,7 @@ pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
 pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
 pub use gateway::{Forward, Gateway, SetupError, Step, StreamId};
 pub use head::RequestHead;
-pub use metrics::Counters;
+pub use metrics::{Counters, Metric};
 pub use reply::{Body, Fields, Reply};
 pub use store::Store;
 pub use text::ErrorType;

@@ -1,20 +1,35 @@
 //! What is counted. The names are fixed, and none holds a module, a version or a tenant.
 
+use crate::redis::Missed;
+
 macro_rules! counters {
     ($($(#[doc = $help:literal])* $name:ident,)*) => {
         /// Counts of one namespace, since the first configuration that uses it began. They wrap never: 2^64 requests take longer than any VM lives.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
             $($(#[doc = $help])* pub $name: u64,)*
+            /// Why callouts to Redis were in vain, by the reason.
+            pub redis_missed: Reasons,
         }
 
         impl Counters {
-            /// Every counter's name and value, always in the same order.
-            pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name),)*].into_iter()
+            /// Every counter's name, its reason where it has one, and its value, always in the same order.
+            pub fn all(&self) -> impl Iterator<Item = (Metric, u64)> {
+                [$((Metric { name: stringify!($name), reason: "" }, self.$name),)*]
+                    .into_iter()
+                    .chain(self.redis_missed.all("redis_missed_total"))
             }
         }
     };
+}
+
+/// What a count is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Metric {
+    /// The counter's name, without the prefix of all of them.
+    pub name: &'static str,
+    /// Its label `reason`; empty: it has none.
+    pub reason: &'static str,
 }
 
 counters! {
@@ -36,10 +51,39 @@ counters! {
     overloads_total,
     /// Outcomes of callouts that nothing waited for any more.
     late_outcomes_total,
+    /// Read from Redis.
+    redis_hits_total,
+    /// Asked of Redis, and not had from it.
+    redis_misses_total,
+    /// Written to Redis.
+    redis_writes_total,
+    /// Not written to Redis: no room in the queue, or Redis did not take it.
+    redis_writes_dropped_total,
+    /// Old entries served, since the upstreams failed or while they are asked anew.
+    stale_served_total,
+    /// Entries asked for anew in the background.
+    refreshes_total,
     /// Entries put into memory.
     stored_total,
     /// Entries that had to go from memory for want of room.
     evicted_total,
+}
+
+/// Why callouts to Redis were in vain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reasons([u64; Missed::NUMBER]);
+
+impl Reasons {
+    pub(crate) fn count(&mut self, missed: Missed) {
+        if let Some(counter) = self.0.get_mut(missed.place()) {
+            count(counter);
+        }
+    }
+
+    fn all(self, name: &'static str) -> impl Iterator<Item = (Metric, u64)> {
+        let metric = move |reason| Metric { name, reason };
+        Missed::names().map(metric).zip(self.0)
+    }
 }
 
 /// Adds one.

@@ -54,15 +54,37 @@ impl Body {
 /// Where an entry came from, for `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Provenance {
-    /// The memory of this worker.
-    Memory,
+    /// A cache has it.
+    Cache(Tier),
+    /// A cache has an old one, and the upstreams failed: with this status, or without any.
+    Stale(Option<u16>),
     /// An upstream, just now.
     Upstream {
         /// Another client's request had asked already.
         collapsed: bool,
         /// It is in the cache now.
         stored: bool,
+        /// A cache has an old one.
+        stale: bool,
     },
+}
+
+/// The tiers of the cache, by their names in `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// The memory of this worker.
+    Memory,
+    /// Redis.
+    Redis,
+}
+
+impl Tier {
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::Memory => "; detail=memory",
+            Self::Redis => "; detail=redis",
+        }
+    }
 }
 
 /// What an answer has to know of the client.
@@ -84,12 +106,13 @@ pub(crate) fn entry(
     let fresh = std::time::Duration::from_secs(head.fresh_until.seconds_since(head.stored_at));
     let lifetime = Lifetime {
         fresh,
+        stale: std::time::Duration::ZERO,
         immutable: head.status == 200 && class == Class::Immutable,
     };
     let mut fields: Fields = Vec::with_capacity(6);
     fields.push(("content-type", head.content_type.as_str().into()));
     fields.push(("cache-control", lifetime.cache_control().into()));
-    if from == Provenance::Memory {
+    if !matches!(from, Provenance::Upstream { .. }) {
         fields.push(("age", now.seconds_since(head.stored_at).to_string().into()));
     }
     fields.push(("cache-status", cache_status(entry, from, now).into()));
@@ -133,16 +156,31 @@ pub(crate) fn entry(
 
 fn cache_status(entry: &Entry, from: Provenance, now: Timestamp) -> String {
     match from {
-        Provenance::Memory => {
-            let ttl = entry.head().fresh_until.seconds_since(now);
+        Provenance::Cache(tier) => {
+            let until = entry.head().fresh_until;
+            // Negative once it is stale (RFC 9211, section 2.4).
+            let (sign, ttl) = match until.seconds_since(now) {
+                0 => ("-", now.seconds_since(until)),
+                ttl => ("", ttl),
+            };
+            let sign = if ttl == 0 { "" } else { sign };
             // Written by hand, as all that a hit says: `format!` takes several times as long.
-            [CACHE, "; hit; ttl=", &ttl.to_string(), "; detail=memory"].concat()
+            [CACHE, "; hit; ttl=", sign, &ttl.to_string(), tier.detail()].concat()
         }
-        Provenance::Upstream { collapsed, stored } => {
+        Provenance::Stale(status) => {
+            let status = status.map_or_else(String::new, |status| format!("; fwd-status={status}"));
+            format!("{CACHE}; fwd=stale{status}; detail=stale-if-error")
+        }
+        Provenance::Upstream {
+            collapsed,
+            stored,
+            stale,
+        } => {
+            let why = if stale { "stale" } else { "uri-miss" };
             let stored = if stored { "; stored" } else { "" };
             let collapsed = if collapsed { "; collapsed" } else { "" };
             format!(
-                "{CACHE}; fwd=uri-miss; fwd-status={}{stored}{collapsed}",
+                "{CACHE}; fwd={why}; fwd-status={}{stored}{collapsed}",
                 entry.head().status
             )
         }
@@ -403,7 +441,7 @@ mod tests {
         Rc::new(Entry::new(head, "k", "public", b"words\n").unwrap())
     }
 
-    const HIT: Provenance = Provenance::Memory;
+    const HIT: Provenance = Provenance::Cache(Tier::Memory);
 
     #[test]
     fn a_hit_tells_its_age_its_lifetime_and_that_it_is_one() {

@@ -15,6 +15,7 @@ use crate::cache::{Key, MemoryCache};
 use crate::exchange::Copies;
 use crate::health::Health;
 use crate::metrics::Counters;
+use crate::redis::RedisState;
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
 use crate::verdict::Failure;
@@ -65,6 +66,9 @@ pub(crate) struct Namespace {
     pub(crate) copies: Copies,
     /// Objects that their upstream wants to be asked for later.
     pub(crate) delays: LruCache<Key, Delay>,
+    /// Objects of which an old copy is served, since their upstreams failed: until when they are not asked for anew.
+    pub(crate) troubled: LruCache<Key, Timestamp>,
+    pub(crate) redis: RedisState,
     pub(crate) health: Health,
     pub(crate) counters: Counters,
     /// The counts that the host was told.
@@ -115,6 +119,8 @@ impl Namespace {
             failing: LruCache::new(FEW),
             copies: Copies::default(),
             delays: LruCache::new(FEW),
+            troubled: LruCache::new(LOCATIONS),
+            redis: RedisState::default(),
             health: Health::default(),
             counters: Counters::default(),
             told: Counters::default(),

@@ -15,6 +15,9 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// The last moment that can be told.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// Milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> u64 {
         self.0

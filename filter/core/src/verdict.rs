@@ -92,6 +92,32 @@ impl Fault {
         }
     }
 
+    /// The upstream's status, where it gave one.
+    pub(crate) const fn status(self) -> Option<u16> {
+        match self {
+            Self::Forbidden => Some(403),
+            Self::UnavailableForLegalReasons => Some(451),
+            Self::RateLimited => Some(429),
+            Self::Unauthorized => Some(401),
+            Self::Status(status) => Some(status),
+            Self::InvalidBody => Some(200),
+            Self::UnknownTarget | Self::Aside | Self::Reset | Self::Unreachable | Self::Timeout => {
+                None
+            }
+        }
+    }
+
+    /// Whether an old answer may stand in for it. A refusal is an answer, and no outage.
+    pub(crate) const fn is_outage(self) -> bool {
+        !matches!(
+            self,
+            Self::Forbidden
+                | Self::UnavailableForLegalReasons
+                | Self::RateLimited
+                | Self::Unauthorized
+        )
+    }
+
     /// The sentence for the person at `go`, where the upstream itself said nothing.
     pub(crate) fn describe(self) -> String {
         match self {

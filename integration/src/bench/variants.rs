@@ -113,7 +113,7 @@ pub(super) fn with_filter(origin: &Origin, max_object: &str) -> Result<Gateway> 
     let shipped = PluginFile::shipped()?.configuration()?;
     let chain = lists::chain(&origin.url())?;
     let mut configuration: serde_json::Value =
-        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[])?)?;
+        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None)?)?;
     configuration["cache"]["memory"]["max_object"] = json!(max_object);
     Ok(Gateway::builder()
         .upstream(&origin.url())

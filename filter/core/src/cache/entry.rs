@@ -7,7 +7,9 @@ use super::Lifetime;
 use crate::time::Timestamp;
 
 const MAGIC: [u8; 4] = *b"gopx";
-const FORMAT: u8 = 1;
+/// Of the stored form, and of the envelope that it has in Redis: a change of either is a new one, so that two releases
+/// can share one Redis.
+pub(super) const FORMAT: u8 = 1;
 /// Magic, format, content type, status, three moments, two lengths, body hash, checksum.
 const FIXED: usize = 56;
 const CHECKSUM: usize = 48;
@@ -146,7 +148,7 @@ impl Entry {
             content_type,
             stored_at: now,
             fresh_until,
-            stale_until: fresh_until,
+            stale_until: fresh_until.after(lifetime.stale),
         };
         Self::new(head, key, upstream, body)
     }

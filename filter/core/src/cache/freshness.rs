@@ -10,6 +10,8 @@ use crate::goproxy::Class;
 pub struct Lifetime {
     /// Zero: not stored.
     pub fresh: Duration,
+    /// How long after that it may be served if the upstreams fail; [`Duration::MAX`] is for as long as it is held.
+    pub stale: Duration,
     /// Never changes, so a client need not revalidate (RFC 8246).
     pub immutable: bool,
 }
@@ -18,6 +20,7 @@ impl Lifetime {
     /// Not stored, by us or by anybody.
     pub const NONE: Self = Self {
         fresh: Duration::ZERO,
+        stale: Duration::ZERO,
         immutable: false,
     };
 
@@ -26,10 +29,12 @@ impl Lifetime {
         match class {
             Class::Immutable => Self {
                 fresh: freshness.immutable,
+                stale: Duration::MAX,
                 immutable: true,
             },
             Class::Mutable => Self {
                 fresh: freshness.mutable,
+                stale: longer(freshness.stale_while_revalidate, freshness.stale_if_error),
                 immutable: false,
             },
         }
@@ -39,6 +44,7 @@ impl Lifetime {
     pub const fn of_missing(freshness: &Freshness) -> Self {
         Self {
             fresh: freshness.negative,
+            stale: Duration::ZERO,
             immutable: false,
         }
     }
@@ -68,6 +74,14 @@ impl Lifetime {
             } => ["public, max-age=", &seconds, ", immutable"].concat(),
             _ => ["public, max-age=", &seconds].concat(),
         }
+    }
+}
+
+const fn longer(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() > other.as_nanos() {
+        one
+    } else {
+        other
     }
 }
 
@@ -135,6 +149,7 @@ mod tests {
         assert_eq!(
             Lifetime {
                 fresh: minute,
+                stale: Duration::ZERO,
                 immutable: false
             }
             .cache_control(),
@@ -143,6 +158,7 @@ mod tests {
         assert_eq!(
             Lifetime {
                 fresh: minute,
+                stale: Duration::ZERO,
                 immutable: true
             }
             .cache_control(),

@@ -4,6 +4,7 @@ mod entry;
 mod freshness;
 mod key;
 mod memory;
+pub mod redis;
 pub(crate) mod shared;
 
 pub use entry::{Answered, ContentType, Corrupt, Entry, EntryHead};

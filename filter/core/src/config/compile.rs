@@ -31,6 +31,8 @@ const FRESHNESS: Freshness = Freshness {
     immutable: Duration::from_secs(365 * 24 * 60 * 60),
     mutable: Duration::from_secs(60),
     negative: Duration::from_secs(60),
+    stale_while_revalidate: Duration::from_secs(300),
+    stale_if_error: Duration::from_secs(24 * 60 * 60),
 };
 
 /// Checks the document as a whole; `None` once a problem has been noted.
@@ -71,6 +73,7 @@ pub(super) fn compile(
         shared: Shared {
             size: shared.size.0,
         },
+        redis: None,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
@@ -345,6 +348,10 @@ fn freshness(own: &FreshnessDocument, base: Freshness) -> Freshness {
         immutable: own.immutable.map_or(base.immutable, |age| age.0),
         mutable: own.mutable.map_or(base.mutable, |age| age.0),
         negative: own.negative.map_or(base.negative, |age| age.0),
+        stale_while_revalidate: own
+            .stale_while_revalidate
+            .map_or(base.stale_while_revalidate, |age| age.0),
+        stale_if_error: own.stale_if_error.map_or(base.stale_if_error, |age| age.0),
     }
 }
 

@@ -213,7 +213,7 @@ object! {
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["redis", "stale", "stale_while_revalidate", "stale_if_error"]
+    later: ["redis"]
 }
 
 object! {
@@ -245,10 +245,16 @@ object! {
         immutable: Option<ImmutableAge>,
         /// Lists, `@latest`, branches, partial tiles; `0s` is never stored. Default: 60s.
         mutable: Option<MutableAge>,
-        /// 404 and 410; `0s` is never stored. Default: 60s.
+        /// 404 and 410; `0s` is never stored, and none is ever served stale. Default: 60s.
         negative: Option<MutableAge>,
+        /// How long after that what moves on is served at once, while one request in the background asks anew; `0s`:
+        /// never. Default: 300s.
+        stale_while_revalidate: Option<MutableAge>,
+        /// How long after that what moves on is served if its upstreams fail; `0s`: never. What never changes is, for as
+        /// long as it is held. Default: 24h.
+        stale_if_error: Option<MutableAge>,
     }
-    later: ["stale", "stale_while_revalidate", "stale_if_error"]
+    later: []
 }
 
 object! {

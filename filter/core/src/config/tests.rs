@@ -118,6 +118,8 @@ fn defaults_are_those_of_the_documentation() {
         immutable: year,
         mutable: minute,
         negative: minute,
+        stale_while_revalidate: 5 * minute,
+        stale_if_error: Duration::from_secs(24 * 60 * 60),
     };
     assert_eq!(config.freshness, freshness);
     assert_eq!(config.routes[0].freshness, freshness);
@@ -130,6 +132,8 @@ fn a_route_overrides_the_freshness_it_names_and_no_other() {
         immutable: Duration::from_secs(30 * 24 * 60 * 60),
         mutable: Duration::from_secs(90),
         negative: Duration::from_millis(500),
+        stale_while_revalidate: Duration::from_secs(30),
+        stale_if_error: Duration::ZERO,
     };
     assert_eq!(config.freshness, base);
     assert_eq!(config.routes[1].freshness, base);

@@ -13,8 +13,10 @@ use crate::upstream::Upstream;
 pub(crate) const USER_AGENT: &str = concat!("goproxy-wasm/", env!("CARGO_PKG_VERSION"));
 
 /// How the upstream of a place is asked.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Redis is asked, and no upstream yet.
+    Redis,
     /// For the object itself; by HEAD, if it is to be located.
     Direct,
     /// For the `.info` of an archive that is to be located, since HEAD is refused.
@@ -32,7 +34,7 @@ impl Stage {
     /// Who is asked.
     pub(super) fn place<'a>(&'a self, upstream: &'a Upstream) -> Place<'a> {
         match self {
-            Self::Direct | Self::Info => upstream.into(),
+            Self::Redis | Self::Direct | Self::Info => upstream.into(),
             Self::Redirected {
                 target, authority, ..
             } => Place { target, authority },
@@ -41,7 +43,7 @@ impl Stage {
 
     pub(super) const fn redirects(&self) -> u8 {
         match self {
-            Self::Direct | Self::Info => 0,
+            Self::Redis | Self::Direct | Self::Info => 0,
             Self::Redirected { times, .. } => *times,
         }
     }
@@ -60,7 +62,7 @@ pub(super) fn callout(want: &Want, upstream: &Upstream, stage: &Stage, id: Callo
     );
     let object = want.request.upstream_path();
     let (target, authority, path) = match stage {
-        Stage::Direct => (
+        Stage::Redis | Stage::Direct => (
             &upstream.target,
             &upstream.authority,
             upstream.path_of(object),

@@ -4,11 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::StreamId;
-use crate::cache::Key;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
-use crate::config::Redirects;
-use crate::flight::{Flight, Landing, Next, Turn, Want};
+use crate::config::{Invalidation, Redirects};
+use crate::flight::{Flight, Landing, Lane, Next, Turn, Want};
 use crate::health::Health;
+use crate::redis::Asked;
 use crate::time::Timestamp;
 
 /// Callouts that one gateway has in flight at a time.
@@ -20,9 +20,9 @@ pub(super) const MAX_FLIGHTS: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Airspace {
-    flights: HashMap<Key, Airborne>,
-    /// Callouts whose outcome is awaited.
-    calls: HashMap<CalloutId, Key>,
+    flights: HashMap<Lane, Airborne>,
+    /// Callouts whose outcome a flight awaits.
+    calls: HashMap<CalloutId, Lane>,
     /// Those of them that the host has, and to whom they are.
     sent: HashMap<CalloutId, Rc<str>>,
     lines: Vec<Line>,
@@ -61,18 +61,25 @@ pub(super) struct Ground<'a> {
     pub(super) now: Timestamp,
     pub(super) health: &'a mut Health,
     pub(super) redirects: &'a Redirects,
+    pub(super) invalidate: &'a [Invalidation],
+    pub(super) redis: Option<Asked<'a>>,
 }
 
 impl Airspace {
-    /// Waits on the flight of `key`, if there is one.
-    pub(super) fn join(&mut self, key: &Key, id: StreamId) -> bool {
-        let flight = self.flights.get_mut(key);
+    /// Waits on the flight of `lane`, if there is one.
+    pub(super) fn join(&mut self, lane: &Lane, id: StreamId) -> bool {
+        let flight = self.flights.get_mut(lane);
         flight.map(|airborne| airborne.waiting.push(id)).is_some()
     }
 
-    /// Whoever waited on the flight of `key` is gone.
-    pub(super) fn leave(&mut self, key: &Key, id: StreamId) {
-        if let Some(airborne) = self.flights.get_mut(key) {
+    /// Whether there is a flight of `lane`.
+    pub(super) fn has(&self, lane: &Lane) -> bool {
+        self.flights.contains_key(lane)
+    }
+
+    /// Whoever waited on the flight of `lane` is gone.
+    pub(super) fn leave(&mut self, lane: &Lane, id: StreamId) {
+        if let Some(airborne) = self.flights.get_mut(lane) {
             airborne.waiting.retain(|waiting| *waiting != id);
         }
     }
@@ -86,11 +93,11 @@ impl Airspace {
     pub(super) fn start(
         &mut self,
         want: Want,
-        id: StreamId,
+        waiting: Vec<StreamId>,
         ground: Ground<'_>,
     ) -> Option<Arrival> {
         let next = Flight::start(want, &mut self.turn(ground));
-        self.proceed(next, vec![id])
+        self.proceed(next, waiting)
     }
 
     /// The outcome of a callout is here. An error if nothing waits for it.
@@ -100,24 +107,24 @@ impl Airspace {
         outcome: CalloutOutcome,
         ground: Ground<'_>,
     ) -> Result<Option<Arrival>, TooLate> {
-        let key = self.forget(call).ok_or(TooLate)?;
-        let Airborne { flight, waiting } = self.flights.remove(&key).ok_or(TooLate)?;
+        let lane = self.forget(call).ok_or(TooLate)?;
+        let Airborne { flight, waiting } = self.flights.remove(&lane).ok_or(TooLate)?;
         let next = flight.on_outcome(outcome, &mut self.turn(ground));
         Ok(self.proceed(next, waiting))
     }
 
     /// The flights for which something is due.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<Key> {
+    pub(super) fn due(&self, now: Timestamp) -> Vec<Lane> {
         let due = self
             .flights
             .iter()
             .filter(|(_, airborne)| airborne.flight.is_due(now));
-        due.map(|(key, _)| key.clone()).collect()
+        due.map(|(lane, _)| lane.clone()).collect()
     }
 
     /// What was due for a flight is due.
-    pub(super) fn on_due(&mut self, key: &Key, ground: Ground<'_>) -> Option<Arrival> {
-        let Airborne { flight, waiting } = self.flights.remove(key)?;
+    pub(super) fn on_due(&mut self, lane: &Lane, ground: Ground<'_>) -> Option<Arrival> {
+        let Airborne { flight, waiting } = self.flights.remove(lane)?;
         if let Some(call) = flight.awaited() {
             self.forget(call);
         }
@@ -137,11 +144,11 @@ impl Airspace {
         self.sent.insert(callout.id, line.target.clone());
         // The targets take turns.
         self.lines.rotate_left(place.saturating_add(1));
-        if let Some(key) = self.calls.get(&callout.id).cloned()
-            && let Some(Airborne { flight, waiting }) = self.flights.remove(&key)
+        if let Some(lane) = self.calls.get(&callout.id).cloned()
+            && let Some(Airborne { flight, waiting }) = self.flights.remove(&lane)
         {
             let flight = Box::new(flight.sent(now));
-            self.flights.insert(key, Airborne { flight, waiting });
+            self.flights.insert(lane, Airborne { flight, waiting });
         }
         Some(callout)
     }
@@ -151,8 +158,14 @@ impl Airspace {
         self.sent.len() < MAX_CALLOUTS && self.lines.iter().any(Line::has_callout)
     }
 
+    /// The name of one more callout.
+    pub(super) const fn next_id(&mut self) -> CalloutId {
+        self.last_call = self.last_call.wrapping_add(1);
+        CalloutId(self.last_call)
+    }
+
     /// Puts a callout into the line of its target. There are as many lines as the configuration has targets.
-    fn queue(&mut self, callout: Callout) {
+    pub(super) fn queue(&mut self, callout: Callout) {
         let line = self
             .lines
             .iter_mut()
@@ -171,8 +184,8 @@ impl Airspace {
     }
 
     /// No outcome of the callout is awaited any more, be it with the host or still in its line.
-    fn forget(&mut self, call: CalloutId) -> Option<Key> {
-        let key = self.calls.remove(&call)?;
+    pub(super) fn forget(&mut self, call: CalloutId) -> Option<Lane> {
+        let lane = self.calls.remove(&call);
         match self.sent.remove(&call) {
             Some(target) => {
                 if let Some(line) = self.lines.iter_mut().find(|line| line.target == target) {
@@ -184,18 +197,18 @@ impl Airspace {
                 .iter_mut()
                 .for_each(|line| line.queued.retain(|callout| callout.id != call)),
         }
-        Some(key)
+        lane
     }
 
     fn proceed(&mut self, next: Next, waiting: Vec<StreamId>) -> Option<Arrival> {
         match next {
             Next::Fly(flight, callout) => {
-                let key = flight.key().clone();
+                let lane = flight.lane();
                 if let Some(callout) = callout {
-                    self.calls.insert(callout.id, key.clone());
+                    self.calls.insert(callout.id, lane.clone());
                     self.queue(callout);
                 }
-                self.flights.insert(key, Airborne { flight, waiting });
+                self.flights.insert(lane, Airborne { flight, waiting });
                 None
             }
             Next::Land(want, landing) => Some(Arrival {
@@ -207,17 +220,20 @@ impl Airspace {
     }
 
     fn turn<'a>(&mut self, ground: Ground<'a>) -> Turn<'a> {
-        self.last_call = self.last_call.wrapping_add(1);
         let Ground {
             now,
             health,
             redirects,
+            invalidate,
+            redis,
         } = ground;
         Turn {
-            next: CalloutId(self.last_call),
+            next: self.next_id(),
             now,
             health,
             redirects,
+            invalidate,
+            redis,
         }
     }
 }

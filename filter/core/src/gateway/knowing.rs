@@ -10,7 +10,7 @@ use crate::exchange::{Ask, Exchange, ForwardedHead, Landed, Via, located};
 use crate::flight::Want;
 use crate::goproxy::Endpoint;
 use crate::health::Sign;
-use crate::reply::{self, Reply};
+use crate::reply::{self, Provenance, Reply};
 use crate::store::{Delay, Failing, Location, Moved};
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
@@ -98,10 +98,23 @@ impl Gateway {
             return None;
         }
         // Rounded up: who comes back then is not told to wait again.
+        if delay.failure.fault.is_outage()
+            && let Some(stale) = &ask.stale
+        {
+            let from = Provenance::Stale(delay.failure.fault.status());
+            return Some(ask.reply(stale, from, now));
+        }
         let seconds = delay.until.seconds_since(now).saturating_add(1);
         let mut failure = (*delay.failure).clone();
         failure.retry_after = Some(seconds.to_string().into());
         Some(reply::failure(&failure, &ask.request_id))
+    }
+
+    /// Whether an object's upstream wants to be asked for it later.
+    pub(super) fn is_delayed(&self, key: &Key, now: Timestamp) -> bool {
+        let space = self.space.borrow();
+        let delay = space.delays.peek(key);
+        delay.is_some_and(|delay| !delay.until.is_due(delay.span, now))
     }
 
     /// Keeps what an upstream said of when to come back.

@@ -7,6 +7,7 @@ mod flights;
 mod health;
 mod redirects;
 mod requests;
+mod stale;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -268,4 +269,8 @@ fn replaced(step: HeadStep) -> Seen {
         HeadStep::Replace(reply) => seen(&reply),
         other => panic!("{other:?}"),
     }
+}
+
+const fn metric(name: &'static str) -> Metric {
+    Metric { name, reason: "" }
 }
