@@ -4,12 +4,14 @@
 //! A lease is short, and its leader renews it while its flight is in the air; one that is not renewed (its worker died)
 //! is taken over. It saves upstream calls and is no lock: where it cannot be had, an object is fetched without.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::{TRIES, name, number_of};
 use crate::cache::Entry;
 use crate::capabilities::{SetError, SharedData};
+use crate::metrics::count;
 use crate::time::Timestamp;
 
 /// Two objects in one slot are fetched without a lease, so there are many more than flights (30 objects in 64 slots: 14
@@ -19,6 +21,8 @@ const KIND: &str = "flight";
 
 /// How long followers wait for a leader that died.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
+/// No queue has this number.
+const NOBODY: u32 = 0;
 /// Followers of one flight in other workers; more than that fetch for themselves.
 const MOST_QUEUES: usize = 256;
 
@@ -31,8 +35,6 @@ pub(crate) enum Claim {
     Lead {
         /// Until when, unless it is renewed.
         until: Timestamp,
-        /// From a leader that did not renew it.
-        taken_over: bool,
     },
     /// Wait for a message; look again if none has come by then.
     Follow {
@@ -43,9 +45,18 @@ pub(crate) enum Claim {
     Alone,
 }
 
+/// How often something became of a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) taken: u64,
+    pub(crate) taken_over: u64,
+    pub(crate) followed: u64,
+}
+
 /// The leases.
 pub(crate) struct Leases {
     host: Rc<dyn SharedData>,
+    counts: Cell<Counts>,
 }
 
 impl Leases {
@@ -64,7 +75,15 @@ impl Leases {
                 }
             }
         }
-        Self { host }
+        Self {
+            host,
+            counts: Cell::default(),
+        }
+    }
+
+    /// What became of claims since this was called last.
+    pub(crate) fn take_counts(&self) -> Counts {
+        self.counts.take()
     }
 
     /// Asks for the lease of an object. `find` looks for the object itself, where a leader puts it before it lets go.
@@ -72,7 +91,32 @@ impl Leases {
         &self,
         key: &str,
         now: Timestamp,
-        find: impl Fn() -> Option<Box<Entry>>,
+        find: impl Fn() -> Option<Entry>,
+    ) -> Claim {
+        let claim = self.ask(key, now, find, false);
+        if matches!(claim, Claim::Follow { .. }) {
+            self.count(|counts| &mut counts.followed);
+        }
+        claim
+    }
+
+    /// Looks again, since no message has come by the end of the lease that is followed. Where there is no lease any more
+    /// the leader has ended without the object, and its message was lost: nobody queues up anew.
+    pub(crate) fn look_again(
+        &self,
+        key: &str,
+        now: Timestamp,
+        find: impl Fn() -> Option<Entry>,
+    ) -> Claim {
+        self.ask(key, now, find, true)
+    }
+
+    fn ask(
+        &self,
+        key: &str,
+        now: Timestamp,
+        find: impl Fn() -> Option<Entry>,
+        again: bool,
     ) -> Claim {
         let (Some(me), Some(slot)) = (self.host.own_queue(), self.slot(key)) else {
             return Claim::Alone;
@@ -83,23 +127,30 @@ impl Leases {
                 return Claim::Alone;
             };
             if let Some(entry) = find() {
-                return Claim::Hit(entry);
+                return Claim::Hit(Box::new(entry));
             }
             let mut lease = match Lease::read(&value) {
                 Some(lease) if lease.key == key.as_bytes() => lease,
                 Some(other) if other.is_held(now) => return Claim::Alone,
+                _ if again => return Claim::Alone,
                 _ => Lease::new(key),
             };
-            let claim = if lease.is_held(now) && lease.holder != me {
-                if !lease.add(me) {
-                    return Claim::Alone;
-                }
-                Claim::Follow { until: lease.until }
-            } else {
-                lease.take(me, now)
-            };
+            let is_followed = lease.is_held(now) && lease.holder != me;
+            let is_taken_over = !is_followed && lease.holder != NOBODY;
+            if !is_followed {
+                lease.take(me, now);
+            } else if !lease.add(me) {
+                return Claim::Alone;
+            }
             match self.host.set(&slot, &lease.write(), Some(version)) {
-                Ok(()) => return claim,
+                Ok(()) if is_followed => return Claim::Follow { until: lease.until },
+                Ok(()) => {
+                    self.count(|counts| match is_taken_over {
+                        true => &mut counts.taken_over,
+                        false => &mut counts.taken,
+                    });
+                    return Claim::Lead { until: lease.until };
+                }
                 Err(SetError::Changed) => {}
                 Err(SetError::Refused) => return Claim::Alone,
             }
@@ -175,6 +226,12 @@ impl Leases {
         of(value, key).filter(|lease| lease.holder == me)
     }
 
+    fn count(&self, counter: impl FnOnce(&mut Counts) -> &mut u64) {
+        let mut counts = self.counts.get();
+        count(counter(&mut counts));
+        self.counts.set(counts);
+    }
+
     fn slot(&self, key: &str) -> Option<String> {
         number_of(key, COUNT).map(|number| name(KIND, number))
     }
@@ -198,7 +255,7 @@ impl<'a> Lease<'a> {
     const fn new(key: &'a str) -> Self {
         Self {
             until: Timestamp::from_millis(0),
-            holder: 0,
+            holder: NOBODY,
             queues: Vec::new(),
             key: key.as_bytes(),
         }
@@ -239,15 +296,10 @@ impl<'a> Lease<'a> {
     }
 
     /// Who followed the leader before follows this one.
-    fn take(&mut self, holder: u32, now: Timestamp) -> Claim {
-        let taken_over = self.holder != 0;
+    fn take(&mut self, holder: u32, now: Timestamp) {
         self.until = now.after(LEASE);
         self.holder = holder;
         self.queues.retain(|queue| *queue != holder);
-        Claim::Lead {
-            until: self.until,
-            taken_over,
-        }
     }
 
     fn add(&mut self, queue: u32) -> bool {

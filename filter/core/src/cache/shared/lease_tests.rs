@@ -12,11 +12,11 @@ fn at(millis: u64) -> Timestamp {
     NOW.after(Duration::from_millis(millis))
 }
 
-fn nothing() -> Option<Box<Entry>> {
+fn nothing() -> Option<Entry> {
     None
 }
 
-fn something() -> Option<Box<Entry>> {
+fn something() -> Option<Entry> {
     let head = EntryHead {
         status: 200,
         content_type: ContentType::Text,
@@ -24,7 +24,7 @@ fn something() -> Option<Box<Entry>> {
         fresh_until: NOW,
         stale_until: NOW,
     };
-    Some(Box::new(Entry::new(head, KEY, "up", b"body").unwrap()))
+    Some(Entry::new(head, KEY, "up", b"body").unwrap())
 }
 
 /// Workers with the queues 1, 2, 3 ..
@@ -37,20 +37,29 @@ fn workers(count: u32) -> (Rc<Fake>, Vec<Leases>) {
 
 /// What a claim says, in a word.
 fn claim(leases: &Leases, key: &str, now: Timestamp) -> String {
-    match leases.claim(key, now, nothing) {
+    let claim = leases.claim(key, now, nothing);
+    told(leases, &claim, now)
+}
+
+fn look_again(leases: &Leases, key: &str, now: Timestamp) -> String {
+    let claim = leases.look_again(key, now, nothing);
+    told(leases, &claim, now)
+}
+
+fn told(leases: &Leases, claim: &Claim, now: Timestamp) -> String {
+    let counts = leases.take_counts();
+    match claim {
         Claim::Hit(_) => "hit".to_owned(),
-        Claim::Lead {
-            taken_over: false,
-            until,
-        } => {
-            assert_eq!(until, now.after(LEASE));
-            "lead".to_owned()
+        Claim::Lead { until } => {
+            assert_eq!(*until, now.after(LEASE));
+            assert_eq!(counts.taken + counts.taken_over, 1);
+            ["lead", "take over"][counts.taken_over as usize].to_owned()
         }
-        Claim::Lead {
-            taken_over: true, ..
-        } => "take over".to_owned(),
         Claim::Follow { until } => format!("follow to {}", until.as_millis() - NOW.as_millis()),
-        Claim::Alone => "alone".to_owned(),
+        Claim::Alone => {
+            assert_eq!(counts, Counts::default());
+            "alone".to_owned()
+        }
     }
 }
 
@@ -184,6 +193,38 @@ fn a_leader_that_is_busy_too_long_is_replaced_and_told_so() {
     leases[1].release(KEY);
     assert_eq!(fake.messages(3), [KEY]);
     assert_eq!(fake.messages(2), [""; 0], "the leader is not woken");
+}
+
+#[test]
+fn who_looks_again_waits_on_or_takes_over_and_never_queues_up_anew() {
+    let (fake, leases) = workers(3);
+    assert_eq!(claim(&leases[0], KEY, NOW), "lead");
+    assert_eq!(claim(&leases[1], KEY, NOW), "follow to 3000");
+    leases[0].renew(KEY, at(2000));
+    assert_eq!(look_again(&leases[1], KEY, at(3000)), "follow to 5000");
+    leases[0].release(KEY);
+    assert_eq!(fake.messages(2), [KEY], "and it is lost");
+    assert_eq!(look_again(&leases[1], KEY, at(5000)), "alone");
+    // Another leader has come meanwhile: that one is followed.
+    assert_eq!(claim(&leases[2], KEY, at(5000)), "lead");
+    assert_eq!(look_again(&leases[1], KEY, at(5000)), "follow to 8000");
+    assert_eq!(look_again(&leases[1], KEY, at(8000)), "take over");
+}
+
+#[test]
+fn claims_are_counted() {
+    let (_fake, leases) = workers(2);
+    for (leases, millis, expected) in [
+        (&leases[0], 0, (1, 0, 0)),
+        (&leases[1], 1, (0, 0, 1)),
+        (&leases[1], 3000, (0, 1, 0)),
+    ] {
+        leases.claim(KEY, at(millis), nothing);
+        let counts = leases.take_counts();
+        let got = (counts.taken, counts.taken_over, counts.followed);
+        assert_eq!(got, expected, "{millis}");
+        assert_eq!(leases.take_counts(), Counts::default());
+    }
 }
 
 #[test]
