@@ -31,6 +31,8 @@ const RETRIES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(100);
 /// A host that has not told a callout's outcome this long after its timeout never will: its root context is gone.
 const GRACE: Duration = Duration::from_secs(2);
+/// The same of Redis, which is to cost a client little: an outcome that comes later is not missed.
+const REDIS_GRACE: Duration = Duration::from_millis(200);
 /// A host's clock and its timers differ by so much at most.
 const EARLY: Duration = Duration::from_millis(20);
 
@@ -199,7 +201,7 @@ impl Flight {
     #[must_use]
     pub(crate) fn sent(mut self, now: Timestamp) -> Self {
         if let State::Queued(call, _) = self.state {
-            self.state = State::Asking(call, now.after(self.timeout).after(GRACE));
+            self.state = State::Asking(call, now.after(self.timeout).after(self.grace()));
         }
         self
     }
@@ -221,7 +223,7 @@ impl Flight {
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         match self.state {
             State::Queued(_, until) => until.is_due(self.timeout, now),
-            State::Asking(_, until) => until.is_due(self.timeout.saturating_add(GRACE), now),
+            State::Asking(_, until) => until.is_due(self.timeout.saturating_add(self.grace()), now),
             State::Pausing(until) => until.is_due(PAUSE, now),
         }
     }
@@ -264,7 +266,7 @@ impl Flight {
     fn told_apart(&self, outcome: CalloutOutcome, now: Timestamp) -> CalloutOutcome {
         match (outcome, &self.state) {
             (CalloutOutcome::Reset, State::Asking(_, until))
-                if *until <= now.after(GRACE).after(EARLY) =>
+                if *until <= now.after(self.grace()).after(EARLY) =>
             {
                 CalloutOutcome::Timeout
             }
@@ -582,6 +584,14 @@ impl Flight {
     fn lost(self) -> Next {
         let failure = Failure::new(Fault::UnknownTarget, &"none".into(), String::new());
         Next::Land(self.want, Landing::Failed(Rc::new(failure)))
+    }
+
+    fn grace(&self) -> Duration {
+        if self.stage == Stage::Redis {
+            REDIS_GRACE
+        } else {
+            GRACE
+        }
     }
 
     fn place(&self) -> Option<&Link> {

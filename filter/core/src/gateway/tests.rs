@@ -6,6 +6,7 @@ mod chains;
 mod flights;
 mod health;
 mod redirects;
+mod redis;
 mod requests;
 mod stale;
 
@@ -54,8 +55,14 @@ impl Rig {
     }
 
     fn in_store(config: &str, store: &Rc<RefCell<Store>>) -> Self {
-        let config = Config::from_json(config.as_bytes(), "test").unwrap();
-        let gateway = Gateway::new(&config, store, &HostCapabilities::none()).unwrap();
+        Self::of(
+            &Config::from_json(config.as_bytes(), "test").unwrap(),
+            store,
+        )
+    }
+
+    fn of(config: &Config, store: &Rc<RefCell<Store>>) -> Self {
+        let gateway = Gateway::new(config, store, &HostCapabilities::none()).unwrap();
         let now = Timestamp::from_millis(1_700_000_000_000);
         Self {
             gateway,
