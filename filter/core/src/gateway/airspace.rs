@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::StreamId;
+use crate::cache::Key;
+use crate::cache::shared::Shared;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Invalidation, Redirects};
 use crate::flight::{Flight, Landing, Lane, Next, Turn, Want};
@@ -62,6 +64,7 @@ pub(super) struct Ground<'a> {
     pub(super) health: &'a mut Health,
     pub(super) redirects: &'a Redirects,
     pub(super) invalidate: &'a [Invalidation],
+    pub(super) shared: Option<&'a Shared>,
     pub(super) redis: Option<Asked<'a>>,
 }
 
@@ -130,6 +133,29 @@ impl Airspace {
         }
         let next = flight.on_due(&mut self.turn(ground));
         self.proceed(next, waiting)
+    }
+
+    /// Another worker has something to say of what is brought.
+    pub(super) fn on_message(&mut self, lane: &Lane, ground: Ground<'_>) -> Option<Arrival> {
+        let Airborne { flight, waiting } = self.flights.remove(lane)?;
+        let next = flight.on_message(&mut self.turn(ground));
+        self.proceed(next, waiting)
+    }
+
+    /// Tells other workers of flights that are in the air still.
+    pub(super) fn renew(&mut self, shared: &Shared, now: Timestamp) {
+        for airborne in self.flights.values_mut() {
+            airborne.flight.renew(shared, now);
+        }
+    }
+
+    /// What other workers may wait for.
+    pub(super) fn leading(&self) -> impl Iterator<Item = &Key> {
+        let leading = self
+            .flights
+            .iter()
+            .filter(|(_, airborne)| airborne.flight.leads());
+        leading.map(|(lane, _)| &lane.key)
     }
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
@@ -225,6 +251,7 @@ impl Airspace {
             health,
             redirects,
             invalidate,
+            shared,
             redis,
         } = ground;
         Turn {
@@ -233,6 +260,7 @@ impl Airspace {
             health,
             redirects,
             invalidate,
+            shared,
             redis,
         }
     }

@@ -138,11 +138,21 @@ impl Gateway {
                 self.space.borrow_mut().troubled.pop(&want.key);
                 return *storable && self.keep(&want.key, entry);
             }
+            Landing::Shared { entry, followed } => {
+                if entry.head().status == 200 {
+                    self.remember_location(want, entry.upstream(), false);
+                }
+                if *followed {
+                    self.count_follower(waiting);
+                }
+                return self.keep_in_memory(&want.key, entry);
+            }
             Landing::Cached(Found { entry, is_late }) => {
                 if entry.head().status == 200 {
                     self.remember_location(want, entry.upstream(), false);
                 }
                 self.keep_in_memory(&want.key, entry);
+                self.share(&want.key, entry);
                 if *is_late {
                     self.write_behind(&want.key, entry);
                 }
