@@ -149,7 +149,8 @@ fn what_cannot_be_checked_is_status_two() -> Result<(), Box<dyn Error>> {
 fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
     let folder = folder("targets")?;
     let sumdb = r#"{"sumdb": [{"name": "sum.golang.org", "target": "sumdb_public"}, {"name": "sum.corp.example", "target": "nowhere"}],
-        "redirects": [{"host": "a.example", "target": "goproxy_public"}, {"host": "b.example", "target": "elsewhere"}],"#;
+        "redirects": [{"host": "a.example", "target": "goproxy_public"}, {"host": "b.example", "target": "elsewhere"}],
+        "cache": {"redis": {"gateway": "webdis", "target": "redis_http"}},"#;
     fs::write(folder.join("a.json"), MINIMAL.replacen('{', sumdb, 1))?;
     fs::write(folder.join("b.json"), MINIMAL)?;
     fs::write(folder.join("envoy.yaml"), BOOTSTRAP)?;
@@ -165,7 +166,9 @@ fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
     let missing = "expected a cluster of envoy.yaml (goproxy_public, sumdb_public), got";
     let database = format!(r#"a.json: sumdb[1].target: {missing} "nowhere""#);
     let redirect = format!(r#"a.json: redirects.hosts[1].target: {missing} "elsewhere""#);
-    assert_eq!((status, err), (1, format!("{database}\n{redirect}\n")));
+    let redis = format!(r#"a.json: cache.redis.target: {missing} "redis_http""#);
+    let all = format!("{database}\n{redirect}\n{redis}\n");
+    assert_eq!((status, err), (1, all));
     assert_eq!(
         out,
         "b.json: ok (upstreams: 1, routes: 1, checksum databases: 0)\n"

@@ -10,10 +10,12 @@
 mod authority;
 mod compile;
 mod document;
+mod env;
 mod error;
 mod json;
 mod read;
 mod redirects;
+mod redis;
 #[cfg(feature = "schema")]
 mod schema;
 mod serve;
@@ -22,8 +24,10 @@ mod text;
 
 use std::time::Duration;
 
+pub use env::EnvName;
 pub use error::{ConfigError, Problem};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
+pub use redis::{Redis, RedisGateway};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
 pub use serve::Serve;
@@ -170,57 +174,6 @@ pub struct Memory {
 pub struct Shared {
     /// All entries together, in bytes; 0 is no shared cache.
     pub size: usize,
-}
-
-/// How Redis is reached: by callouts to an HTTP gateway before it.
-#[derive(Debug, Clone)]
-pub struct Redis {
-    /// The gateway's kind.
-    pub gateway: RedisGateway,
-    /// What the host calls the gateway: on Envoy a cluster's name.
-    pub target: String,
-    /// The `:authority` of what it is sent.
-    pub authority: String,
-    /// The base path, without a slash at its end; empty for the root.
-    pub path: String,
-    /// The environment variable with the token of a REST gateway.
-    pub token: Option<EnvName>,
-    /// Until the end of an answer.
-    pub timeout: Duration,
-    /// So many failures in a row, and it is left alone; 0 is never.
-    pub max_fails: u32,
-    /// How long, until it is asked again how it is.
-    pub fail_timeout: Duration,
-    /// The first part of every key.
-    pub prefix: String,
-    /// The longest that a value stays.
-    pub ttl: Duration,
-    /// The largest object that is written, in bytes.
-    pub max_value: usize,
-    /// The environment variable with the key that values are signed with.
-    pub signing_key: Option<EnvName>,
-    /// What may wait to be written, in bytes.
-    pub queue: usize,
-}
-
-/// Kinds of HTTP gateways before Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RedisGateway {
-    /// <https://webd.is>
-    Webdis,
-    /// Upstash's REST API, and serverless-redis-http.
-    Upstash,
-}
-
-/// The name of an environment variable that the host hands on, and that holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvName(pub(crate) String);
-
-impl EnvName {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// How long an answer is served without asking again, by the class of its endpoint. Zero is "not stored".

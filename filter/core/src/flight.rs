@@ -140,10 +140,7 @@ enum State {
     /// A pause before the next try.
     Pausing(Timestamp),
     /// Another worker has it in flight. It tells when it is there; if it has not by then, it may be dead.
-    Following {
-        until: Timestamp,
-        since: Timestamp,
-    },
+    Following { until: Timestamp, since: Timestamp },
 }
 
 /// What a transition is made with.
@@ -212,12 +209,15 @@ impl Flight {
     }
 
     /// The callout was handed to the host.
-    #[must_use]
-    pub(crate) fn sent(mut self, now: Timestamp) -> Self {
+    pub(crate) fn sent(&mut self, now: Timestamp) {
         if let State::Queued(call, _) = self.state {
             self.state = State::Asking(call, now.after(self.timeout).after(self.grace()));
         }
-        self
+    }
+
+    /// What may be served in place of what it brings.
+    pub(crate) const fn stale(&self) -> Option<&Rc<Entry>> {
+        self.want.stale.as_ref()
     }
 
     /// What tells it from the others.

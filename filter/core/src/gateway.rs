@@ -251,6 +251,7 @@ impl Gateway {
             self.land(arrival, now);
         }
         self.tend_shared(now);
+        self.relieve(now);
         self.tend_redis(now);
     }
 

@@ -79,8 +79,10 @@ fn a_new_configuration_makes_entries_stale() {
 
 #[test]
 fn entries_get_old_by_their_class() {
-    let world =
-        with_cache(json!({"freshness": {"mutable": "1s", "negative": "1s", "immutable": "30d"}}));
+    let world = with_cache(
+        json!({"freshness": {"mutable": "1s", "negative": "1s", "immutable": "30d",
+            "stale_while_revalidate": "0s"}}),
+    );
     let missing = "/example.com/nothing/@v/list";
     for path in [MOD, LIST, missing] {
         let _ = world.get(path);

@@ -8,3 +8,4 @@ mod cache;
 mod chains;
 mod headers;
 mod neighbours;
+mod stale;

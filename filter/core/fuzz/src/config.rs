@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use goproxy_core::config::{Config, ConfigError, MAX_BYTES};
+use goproxy_core::config::{Config, ConfigError, MAX_BYTES, RedisGateway};
 use goproxy_core::{Gateway, HostCapabilities, RequestHead, Step, Store, StreamId, Timestamp};
 
 /// So many problems are told at most.
@@ -42,6 +42,19 @@ fn accepted(config: &Config) {
             upstream.path
         );
     }
+    if let Some(redis) = &config.redis {
+        for text in [&redis.target, &redis.authority, &redis.prefix] {
+            assert!(!text.is_empty() && super::is_printable(text), "{text:?}");
+        }
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        assert!(redis.prefix.bytes().all(is_plain), "{}", redis.prefix);
+        assert!(!redis.timeout.is_zero() && redis.ttl.as_secs() >= 1);
+        assert!(redis.max_value <= redis.queue && redis.queue > 0);
+        assert_eq!(
+            redis.token.is_some(),
+            redis.gateway == RedisGateway::Upstash
+        );
+    }
     for route in &config.routes {
         assert!(!route.modules.is_empty() && !route.chain.is_empty());
         let places: HashSet<usize> = route.chain.iter().map(|link| link.upstream).collect();
@@ -55,7 +68,11 @@ fn accepted(config: &Config) {
     let mut gateway = Gateway::new(
         config,
         &Rc::<std::cell::RefCell<Store>>::default(),
-        &HostCapabilities::none(),
+        // Whatever variable is named, it holds what serves as a token and as a key.
+        &HostCapabilities {
+            environment: Rc::new(|_| Some("sixteen-bytes-xx".to_owned())),
+            ..HostCapabilities::none()
+        },
     )
     .expect("the host gives what is asked");
     for (number, path) in [

@@ -9,6 +9,7 @@ use super::document::{
 };
 use super::error::{Echo, Problems};
 use super::read::{At, Text};
+use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
@@ -57,10 +58,12 @@ pub(super) fn compile(
     let CacheDocument {
         memory,
         shared,
+        redis,
         invalidate,
         ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
+    let redis = redis.and_then(|own| redis::compile(own, problems));
     let config = Config {
         namespace: namespace?.0,
         host: document.host,
@@ -73,7 +76,7 @@ pub(super) fn compile(
         shared: Shared {
             size: shared.size.0,
         },
-        redis: None,
+        redis,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,

@@ -4,8 +4,10 @@ use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
 use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
+use super::redis::RedisDocument;
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize, Timeout,
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize,
+    Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -208,12 +210,14 @@ object! {
         memory: MemoryDocument = {},
         /// The cache that all workers of the host's process share.
         shared: SharedDocument = {},
+        /// A Redis that all workers and replicas share. Default: none.
+        redis: Option<RedisDocument>,
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["redis"]
+    later: []
 }
 
 object! {

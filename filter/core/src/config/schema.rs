@@ -13,9 +13,12 @@ use super::authority::{Authority, HostRule, ListedHost};
 use super::document::{
     ChainEntry, ChainRule, Document, RedirectHosts, RedirectRules, RedirectsDocument,
 };
+use super::env::EnvName;
 use super::read::{List, Read, Text};
+use super::redis::{Prefix, RedisGateway};
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize, Timeout,
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, QueueSize,
+    SharedSize, Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -115,6 +118,16 @@ impl JsonSchema for RedirectsDocument {
     }
 }
 
+impl JsonSchema for EnvName {
+    fn schema_name() -> Cow<'static, str> {
+        "EnvName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": Self::EXPECTED, "pattern": VARIABLE, "examples": ["env:REDIS_TOKEN"] })
+    }
+}
+
 impl JsonSchema for MaxFails {
     fn schema_name() -> Cow<'static, str> {
         "MaxFails".into()
@@ -140,6 +153,8 @@ macro_rules! text_schemas {
     )* };
 }
 
+/// `env:` and the name of an environment variable.
+const VARIABLE: &str = "^env:[A-Za-z_][A-Za-z0-9_]{0,127}$";
 /// Whole numbers with units, the largest first. Nothing (which is refused) and nonsense are told apart by `minLength`.
 const DURATION: &str = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 const SIZE: &str = "^[0-9]+(B|KiB|MiB|GiB)$";
@@ -169,6 +184,9 @@ text_schemas! {
     MemorySize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
     SharedSize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
     ObjectSize { "pattern": SIZE, "examples": ["256KiB"] }
+    QueueSize { "pattern": SIZE, "examples": ["4MiB"] }
+    Prefix { "pattern": "^[a-z0-9-]{1,32}$", "examples": ["gomod"] }
+    RedisGateway { "enum": ["webdis", "upstash"] }
     Moment {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
         "examples": ["2026-11-22T00:00:00Z"],

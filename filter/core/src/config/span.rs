@@ -169,6 +169,18 @@ impl Text for ObjectSize {
     }
 }
 
+/// How much may wait to be sent, in each worker: at most a part of what a VM gets from Envoy (1 GiB).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QueueSize(pub(super) usize);
+
+impl Text for QueueSize {
+    const EXPECTED: &'static str = r#"a size such as "4MiB" (from 64KiB to 64MiB)"#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        size_within(text, 64 * KIB, 64 * MIB).map(Self)
+    }
+}
+
 fn size_within(text: &str, least: u64, most: u64) -> Result<usize, Why> {
     let bytes = size(text).ok_or("a whole number with B, KiB, MiB or GiB")?;
     let bytes = (least..=most)

@@ -81,6 +81,31 @@ fn what_is_written_is_what_is_configured() {
     );
     assert_eq!(config.shared.size, 64 << 20);
     assert_eq!(config.invalidate[0].before, 1_795_305_600_000);
+    let redis = config.redis.unwrap();
+    let (token, key) = (
+        redis.token.clone().unwrap(),
+        redis.signing_key.clone().unwrap(),
+    );
+    assert_eq!(
+        (token.as_str(), key.as_str()),
+        ("REDIS_TOKEN", "REDIS_SIGNING_KEY")
+    );
+    let expected = Redis {
+        gateway: RedisGateway::Upstash,
+        target: "redis_http".into(),
+        authority: "redis.corp.example:8080".into(),
+        path: "/team-a".into(),
+        token: Some(token),
+        timeout: Duration::from_millis(80),
+        max_fails: 5,
+        fail_timeout: Duration::from_secs(3),
+        prefix: "team-a".into(),
+        ttl: Duration::from_secs(7 * 24 * 60 * 60),
+        max_value: 512 << 10,
+        signing_key: Some(key),
+        queue: 8 << 20,
+    };
+    assert_eq!(redis, expected);
 }
 
 #[test]
@@ -123,6 +148,63 @@ fn defaults_are_those_of_the_documentation() {
     };
     assert_eq!(config.freshness, freshness);
     assert_eq!(config.routes[0].freshness, freshness);
+    assert_eq!(config.redis, None);
+    let redis = r#""cache": {"redis": {"gateway": "webdis", "target": "redis_http"}}"#;
+    let expected = Redis {
+        gateway: RedisGateway::Webdis,
+        target: "redis_http".into(),
+        authority: "redis_http".into(),
+        path: String::new(),
+        token: None,
+        timeout: Duration::from_millis(100),
+        max_fails: 3,
+        fail_timeout: Duration::from_secs(2),
+        prefix: "gomod".into(),
+        ttl: Duration::from_secs(30 * 24 * 60 * 60),
+        max_value: 256 << 10,
+        signing_key: None,
+        queue: 4 << 20,
+    };
+    assert_eq!(read(&with(redis)).redis, Some(expected));
+}
+
+#[test]
+fn a_small_queue_makes_values_small() {
+    let redis = r#""cache": {"redis": {"gateway": "webdis", "target": "r", "queue": "64KiB"}}"#;
+    assert_eq!(read(&with(redis)).redis.unwrap().max_value, 64 << 10);
+}
+
+#[test]
+fn redis_in_a_mesh_is_asked_for_by_the_host_of_its_target() {
+    let redis =
+        r#""cache": {"redis": {"gateway": "webdis", "target": "outbound|7379||webdis.cache.svc"}}"#;
+    assert_eq!(
+        read(&with(redis)).redis.unwrap().authority,
+        "webdis.cache.svc"
+    );
+}
+
+#[test]
+fn a_secret_in_the_place_of_its_name_is_not_repeated() {
+    for secret in [
+        "s3cret",
+        "env:s3cret!",
+        "env:",
+        "ENV:s3cret",
+        " env:S3cret",
+        "s3cret@host?s3cret",
+    ] {
+        for field in ["token", "signing_key"] {
+            let redis = r#""cache": {"redis": {"gateway": "upstash", "target": "r", "token": "env:token", "signing_key": "env:signing_key"}}"#;
+            let redis = redis.replace(&format!("\"env:{field}\""), &format!("\"{secret}\""));
+            let told = refusal(with(&redis).as_bytes());
+            assert!(
+                told.starts_with(&format!("cache.redis.{field}: expected \"env:\" and")),
+                "{told}"
+            );
+            assert!(!told.to_lowercase().contains("s3cret"), "{told}");
+        }
+    }
 }
 
 #[test]
@@ -505,10 +587,18 @@ mod damaged {
                 && upstream.max_fails <= 100
                 && !upstream.fail_timeout.is_zero()
         };
+        let redis = |redis: &Redis| {
+            redis.token.is_some() == matches!(redis.gateway, RedisGateway::Upstash)
+                && redis.max_value <= redis.queue
+                && redis.ttl >= Duration::from_secs(1)
+                && !redis.timeout.is_zero()
+                && !redis.prefix.is_empty()
+        };
         !config.routes.is_empty()
             && config.routes.iter().all(whole)
             && config.upstreams.iter().all(base)
             && config.memory.max_object <= config.memory.size
+            && config.redis.as_ref().is_none_or(redis)
     }
 
     proptest! {

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::StreamId;
-use crate::cache::Key;
 use crate::cache::shared::Shared;
+use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Invalidation, Redirects};
 use crate::flight::{Flight, Landing, Lane, Next, Turn, Want};
@@ -45,10 +46,21 @@ impl Line {
     }
 }
 
-/// A flight, and who waits on it.
+/// How long a client waits for upstreams where an old answer can stand in for theirs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A flight, since when, and who waits on it.
 struct Airborne {
     flight: Box<Flight>,
+    since: Timestamp,
     waiting: Vec<StreamId>,
+}
+
+/// Clients that have waited long enough, and the old answer that they get. Their flight goes on.
+pub(super) struct Impatient {
+    pub(super) key: Key,
+    pub(super) stale: Rc<Entry>,
+    pub(super) waiting: Vec<StreamId>,
 }
 
 /// A flight that is over, and who waited on it.
@@ -99,8 +111,9 @@ impl Airspace {
         waiting: Vec<StreamId>,
         ground: Ground<'_>,
     ) -> Option<Arrival> {
+        let now = ground.now;
         let next = Flight::start(want, &mut self.turn(ground));
-        self.proceed(next, waiting)
+        self.proceed(next, now, waiting)
     }
 
     /// The outcome of a callout is here. An error if nothing waits for it.
@@ -111,9 +124,14 @@ impl Airspace {
         ground: Ground<'_>,
     ) -> Result<Option<Arrival>, TooLate> {
         let lane = self.forget(call).ok_or(TooLate)?;
-        let Airborne { flight, waiting } = self.flights.remove(&lane).ok_or(TooLate)?;
+        let airborne = self.flights.remove(&lane).ok_or(TooLate)?;
+        let Airborne {
+            flight,
+            since,
+            waiting,
+        } = airborne;
         let next = flight.on_outcome(outcome, &mut self.turn(ground));
-        Ok(self.proceed(next, waiting))
+        Ok(self.proceed(next, since, waiting))
     }
 
     /// The flights for which something is due.
@@ -127,19 +145,43 @@ impl Airspace {
 
     /// What was due for a flight is due.
     pub(super) fn on_due(&mut self, lane: &Lane, ground: Ground<'_>) -> Option<Arrival> {
-        let Airborne { flight, waiting } = self.flights.remove(lane)?;
+        let Airborne {
+            flight,
+            since,
+            waiting,
+        } = self.flights.remove(lane)?;
         if let Some(call) = flight.awaited() {
             self.forget(call);
         }
         let next = flight.on_due(&mut self.turn(ground));
-        self.proceed(next, waiting)
+        self.proceed(next, since, waiting)
+    }
+
+    /// Those who have waited long for what an old answer can stand in for.
+    pub(super) fn impatient(&mut self, now: Timestamp) -> Vec<Impatient> {
+        let flights = self.flights.iter_mut();
+        let long = flights.filter(|(_, airborne)| {
+            !airborne.waiting.is_empty() && airborne.since.after(PATIENCE).is_due(PATIENCE, now)
+        });
+        long.filter_map(|(lane, airborne)| {
+            Some(Impatient {
+                key: lane.key.clone(),
+                stale: airborne.flight.stale()?.clone(),
+                waiting: std::mem::take(&mut airborne.waiting),
+            })
+        })
+        .collect()
     }
 
     /// Another worker has something to say of what is brought.
     pub(super) fn on_message(&mut self, lane: &Lane, ground: Ground<'_>) -> Option<Arrival> {
-        let Airborne { flight, waiting } = self.flights.remove(lane)?;
+        let Airborne {
+            flight,
+            since,
+            waiting,
+        } = self.flights.remove(lane)?;
         let next = flight.on_message(&mut self.turn(ground));
-        self.proceed(next, waiting)
+        self.proceed(next, since, waiting)
     }
 
     /// Tells other workers of flights that are in the air still.
@@ -171,10 +213,9 @@ impl Airspace {
         // The targets take turns.
         self.lines.rotate_left(place.saturating_add(1));
         if let Some(lane) = self.calls.get(&callout.id).cloned()
-            && let Some(Airborne { flight, waiting }) = self.flights.remove(&lane)
+            && let Some(airborne) = self.flights.get_mut(&lane)
         {
-            let flight = Box::new(flight.sent(now));
-            self.flights.insert(lane, Airborne { flight, waiting });
+            airborne.flight.sent(now);
         }
         Some(callout)
     }
@@ -226,7 +267,7 @@ impl Airspace {
         lane
     }
 
-    fn proceed(&mut self, next: Next, waiting: Vec<StreamId>) -> Option<Arrival> {
+    fn proceed(&mut self, next: Next, since: Timestamp, waiting: Vec<StreamId>) -> Option<Arrival> {
         match next {
             Next::Fly(flight, callout) => {
                 let lane = flight.lane();
@@ -234,7 +275,12 @@ impl Airspace {
                     self.calls.insert(callout.id, lane.clone());
                     self.queue(callout);
                 }
-                self.flights.insert(lane, Airborne { flight, waiting });
+                let airborne = Airborne {
+                    flight,
+                    since,
+                    waiting,
+                };
+                self.flights.insert(lane, airborne);
                 None
             }
             Next::Land(want, landing) => Some(Arrival {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::airspace::{Airspace, Arrival, Ground};
+use super::airspace::{Airspace, Arrival, Ground, Impatient};
 use super::{Gateway, Step, StreamId, Touchdown};
 use crate::cache::{Entry, Key};
 use crate::exchange::{Ask, Exchange};
@@ -14,6 +14,7 @@ use crate::reply::{self, Provenance};
 use crate::store::Namespace;
 use crate::time::Timestamp;
 use crate::upstream::{Source, Upstream};
+use crate::verdict::{Failure, Fault};
 
 impl Gateway {
     /// Waits on the flight that brings the object, or finds out who has it. It starts if there is none.
@@ -111,10 +112,11 @@ impl Gateway {
             return;
         };
         let stored = self.learn_from(&want, &landing, waiting.len(), now);
-        if let Landing::Cached(found) = &landing
-            && self.is_to_be_refreshed(&want, &found.entry, now)
+        self.let_go(&want);
+        if let Landing::Cached(Found { entry, .. }) | Landing::Shared { entry, .. } = &landing
+            && self.is_to_be_refreshed(&want, entry, now)
         {
-            let (request_id, entry) = (want.request_id.clone(), found.entry.clone());
+            let (request_id, entry) = (want.request_id.clone(), entry.clone());
             self.refresh(want.request, want.key, want.source, &request_id, entry, now);
         }
         let touchdown = Rc::new(Touchdown { landing, stored });
@@ -132,25 +134,21 @@ impl Gateway {
     ) -> bool {
         match landing {
             Landing::Answered { entry, storable } => {
-                if entry.head().status == 200 {
-                    self.remember_location(want, entry.upstream(), false);
-                }
+                self.learn_whose(&want.request, &want.source, entry);
                 self.space.borrow_mut().troubled.pop(&want.key);
                 return *storable && self.keep(&want.key, entry);
             }
             Landing::Shared { entry, followed } => {
-                if entry.head().status == 200 {
-                    self.remember_location(want, entry.upstream(), false);
+                self.learn_whose(&want.request, &want.source, entry);
+                if *followed && waiting > 0 {
+                    // All but the first were counted as they came.
+                    self.count(|counters| &mut counters.coalesced_total);
                 }
-                if *followed {
-                    self.count_follower(waiting);
-                }
-                return self.keep_in_memory(&want.key, entry);
+                self.space.borrow_mut().troubled.pop(&want.key);
+                self.keep_in_memory(&want.key, entry);
             }
             Landing::Cached(Found { entry, is_late }) => {
-                if entry.head().status == 200 {
-                    self.remember_location(want, entry.upstream(), false);
-                }
+                self.learn_whose(&want.request, &want.source, entry);
                 self.keep_in_memory(&want.key, entry);
                 self.share(&want.key, entry);
                 if *is_late {
@@ -158,13 +156,15 @@ impl Gateway {
                 }
             }
             Landing::Located(upstream, location) => {
-                self.remember_location(want, &upstream.name, false);
+                self.remember_location(&want.request, &want.source, &upstream.name, false);
                 if location.is_some() {
                     let name = upstream.name.clone();
                     self.space.borrow_mut().redirecting.put(name, ());
                 }
             }
-            Landing::Oversized(upstream) => self.remember_location(want, &upstream.name, true),
+            Landing::Oversized(upstream) => {
+                self.remember_location(&want.request, &want.source, &upstream.name, true);
+            }
             Landing::Failed(failure) => {
                 self.count(|counters| &mut counters.flight_failures_total);
                 self.delay(&want.key, failure, now);
@@ -203,9 +203,32 @@ impl Gateway {
             health,
             redirects: &self.redirects,
             invalidate: &self.invalidate,
+            shared: self.shared.as_ref(),
             redis,
         };
-        act(&mut self.airspace, ground)
+        let result = act(&mut self.airspace, ground);
+        drop(space);
+        self.count_leases();
+        result
+    }
+
+    /// Who has waited long gets an old answer, where there is one; the flight goes on for those who come later.
+    pub(super) fn relieve(&mut self, now: Timestamp) {
+        for Impatient {
+            key,
+            stale,
+            waiting,
+        } in self.airspace.impatient(now)
+        {
+            let failure = Failure::new(Fault::Timeout, &stale.upstream().into(), String::new());
+            self.in_trouble(&key, waiting.len(), now);
+            let touchdown = Rc::new(Touchdown {
+                landing: Landing::Stale(stale, Rc::new(failure)),
+                stored: false,
+            });
+            self.landed
+                .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
+        }
     }
 
     /// The upstreams failed, and old copies are served: for a while they are, without asking anew.

@@ -6,9 +6,8 @@ use super::Gateway;
 use crate::age::{Age, age_of, is_invalidated};
 use crate::cache::shared::Counts;
 use crate::cache::{Entry, Key};
-use crate::flight::{Lane, Want};
+use crate::flight::{Goal, Lane, Want};
 use crate::goproxy::Request;
-use crate::metrics::count;
 use crate::time::Timestamp;
 use crate::upstream::Source;
 
@@ -47,21 +46,24 @@ impl Gateway {
         (!is_dead).then(|| (Rc::new(entry), age))
     }
 
-    /// Puts an entry where all workers find it; tells whether it is there.
+    /// Puts an entry where all workers find it, and wakes those who wait for it; tells whether it is there.
     pub(super) fn share(&self, key: &Key, entry: &Entry) -> bool {
-        let shared = self.shared.as_ref();
-        shared.is_some_and(|shared| shared.slots.put(key.as_str(), entry))
+        let Some(shared) = &self.shared else {
+            return false;
+        };
+        let is_there = shared.slots.put(key.as_str(), entry);
+        if is_there {
+            shared.leases.published(key.as_str());
+        }
+        is_there
     }
 
-    /// A flight has landed, and wakes those who follow it: where it is `shared` now, all who wait for the object; else
-    /// those who waited for this worker.
-    pub(super) fn wake_others(&self, want: &Want, shared: bool) {
-        let Some(tier) = &self.shared else {
-            return;
-        };
-        match shared {
-            true => tier.leases.published(want.key.as_str()),
-            false => tier.leases.release(want.key.as_str()),
+    /// A flight has landed. If it held the lease still, it has nothing for those who follow it.
+    pub(super) fn let_go(&self, want: &Want) {
+        if let Some(shared) = &self.shared
+            && want.goal == Goal::Fetch
+        {
+            shared.leases.release(want.key.as_str());
         }
     }
 
@@ -98,13 +100,6 @@ impl Gateway {
             (&mut counters.leases_followed_total, followed),
         ] {
             *counter = counter.saturating_add(by);
-        }
-    }
-
-    /// A flight that another worker's has made short: its first client has waited for that one, as all others did.
-    pub(super) fn count_follower(&self, waiting: usize) {
-        if waiting > 0 {
-            count(&mut self.space.borrow_mut().counters.coalesced_total);
         }
     }
 }

@@ -63,17 +63,18 @@ impl Bootstrap {
         // What was written as an array is told as the object that it stands for.
         let redirects = config.redirects.hosts.iter();
         let redirects = redirects.map(|listed| ("redirects.hosts", &listed.target));
-        let targets = upstreams
+        let listed = upstreams
             .enumerate()
             .chain(databases.enumerate())
-            .chain(redirects.enumerate());
-        let missing = targets.filter(|(_, (_, target))| !self.clusters.contains(*target));
+            .chain(redirects.enumerate())
+            .map(|(index, (list, target))| (format!("{list}[{index}]"), target));
+        let redis = config.redis.iter();
+        let targets = listed.chain(redis.map(|redis| ("cache.redis".to_owned(), &redis.target)));
+        let missing = targets.filter(|(_, target)| !self.clusters.contains(*target));
         let names: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
         let (file, names) = (&self.file, names.join(", "));
-        let tell = |(index, (list, target)): (usize, (&str, &String))| {
-            format!(
-                "{list}[{index}].target: expected a cluster of {file} ({names}), got {target:?}"
-            )
+        let tell = |(place, target): (String, &String)| {
+            format!("{place}.target: expected a cluster of {file} ({names}), got {target:?}")
         };
         missing.map(tell).collect()
     }

@@ -189,7 +189,10 @@ fn a_leader_that_is_busy_too_long_is_replaced_and_told_so() {
     assert_eq!(leases[0].renew(KEY, at(3001)), None);
     leases[0].release(KEY);
     assert_eq!(fake.messages(3), [""; 0], "it is not its own any more");
-    assert!(leases[2].is_followed(KEY, at(3001)), "it follows the new one");
+    assert!(
+        leases[2].is_followed(KEY, at(3001)),
+        "it follows the new one"
+    );
     leases[1].release(KEY);
     assert_eq!(fake.messages(3), [KEY]);
     assert_eq!(fake.messages(2), [""; 0], "the leader is not woken");

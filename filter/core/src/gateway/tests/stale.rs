@@ -149,6 +149,35 @@ fn in_an_outage_only_the_first_client_waits() {
 }
 
 #[test]
+fn where_an_old_answer_will_do_nobody_waits_long_for_an_upstream_that_hangs() {
+    let mut rig = aged(HOUR);
+    let id = rig.wait(LIST);
+    let callout = rig.callout();
+    rig.pass(Duration::from_millis(4_900));
+    assert!(rig.steps().is_empty());
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.seen(), ok(FIRST));
+    assert_eq!(
+        seen(&rig.reply(LIST)),
+        ok(FIRST),
+        "and the next does not wait at all"
+    );
+    rig.gateway.on_closed(id);
+    // The flight goes on, and what it brings is kept.
+    rig.tell(&callout, answer(200, SECOND));
+    assert_eq!(seen(&rig.reply(LIST)), ok(SECOND));
+}
+
+#[test]
+fn without_an_old_answer_a_client_waits() {
+    let mut rig = Rig::new(ONE);
+    rig.wait(LIST);
+    rig.callout();
+    rig.pass(Duration::from_secs(29));
+    assert!(rig.steps().is_empty());
+}
+
+#[test]
 fn an_upstream_that_is_aside_is_not_waited_for_where_an_old_answer_will_do() {
     let config = ONE.replace(
         "\"timeout\": \"30s\"",
