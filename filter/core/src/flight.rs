@@ -274,6 +274,10 @@ impl Flight {
         match self.state {
             State::Pausing(_) => self.ask(turn),
             State::Following { since, .. } => self.look_again(since, turn),
+            // That we ask too much at a time says nothing of Redis.
+            State::Queued(..) if self.stage == Stage::Redis => {
+                self.on_outcome(CalloutOutcome::NotSent, turn)
+            }
             State::Queued(..) | State::Asking(..) => self.on_outcome(CalloutOutcome::Timeout, turn),
         }
     }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod host;
+mod redis;
 
 use host::Host;
 

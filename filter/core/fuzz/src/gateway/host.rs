@@ -14,6 +14,7 @@ use goproxy_core::{
 
 use super::super::is_printable;
 use super::answers::{self, pick};
+use super::redis::Redis;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// All that `go` shows of an error text.
@@ -27,16 +28,22 @@ const UPSTREAMS: &str = r#""upstreams": [
     {"name": "three", "target": "c3", "authority": "three.example", "max_fails": 0}],
     "sumdb": [{"name": "sum.example", "target": "sums", "path": "/db"}]"#;
 
-const REST: [&str; 4] = [
+const REST: [&str; 6] = [
     r#""routes": [{"modules": ["*"], "chain": ["one"]}], "cache": {"memory": {"size": "64KiB", "max_object": "4KiB"}}"#,
     r#""routes": [{"modules": ["*"], "chain": ["one", {"to": "two", "on": "any_error"}, "three"]}]"#,
     r#""routes": [{"modules": ["example.com/a"], "chain": ["two", "one"]}, {"modules": ["*"], "chain": ["three"]}],
        "redirects": {"hosts": [{"host": "storage.example", "target": "store"}], "unlisted": "pass"}"#,
     r#""routes": [{"modules": ["*"], "chain": ["one", "two"]}], "cache": {"memory": {"size": "0B"}},
        "redirects": {"hosts": [{"host": "storage.example", "target": "store"}], "unlisted": "refuse"}"#,
+    r#""routes": [{"modules": ["*"], "chain": ["one"]}],
+       "cache": {"memory": {"size": "64KiB"}, "redis": {"gateway": "webdis", "target": "redis", "max_value": "4KiB", "queue": "64KiB"}}"#,
+    r#""routes": [{"modules": ["*"], "chain": ["one", {"to": "two", "on": "any_error"}]}],
+       "cache": {"memory": {"size": "0B"}, "freshness": {"mutable": "1s", "stale_while_revalidate": "10s"},
+                 "redis": {"gateway": "webdis", "target": "redis", "signing_key": "env:KEY"}}"#,
 ];
 
 const TARGETS: [&str; 5] = ["c1", "c2", "c3", "sums", "store"];
+const REDIS: &str = "redis";
 
 pub(super) struct Host {
     store: Rc<RefCell<Store>>,
@@ -48,6 +55,7 @@ pub(super) struct Host {
     was_missing: bool,
     /// Whole archives that the host streamed.
     archives: HashSet<Vec<u8>>,
+    redis: Redis,
 }
 
 /// A root context.
@@ -99,6 +107,7 @@ impl Host {
             last_stream: 0,
             was_missing: false,
             archives: HashSet::new(),
+            redis: Redis::default(),
         };
         host.new_configuration(configuration);
         host
@@ -109,8 +118,12 @@ impl Host {
         let json = format!("{{{UPSTREAMS}, {}}}", pick(&REST, number));
         let config =
             Config::from_json(json.as_bytes(), "fuzz").expect("a configuration of this target");
-        let gateway = Gateway::new(&config, &self.store, &HostCapabilities::none())
-            .expect("the host gives what is asked");
+        let host = HostCapabilities {
+            environment: Rc::new(|_| Some("a key of more than sixteen bytes".to_owned())),
+            shared: None,
+        };
+        let gateway =
+            Gateway::new(&config, &self.store, &host).expect("the host gives what is asked");
         self.gateways.truncate(1);
         self.gateways.insert(
             0,
@@ -167,8 +180,14 @@ impl Host {
             },
             self.now,
         );
+        let request = Request::parse(path).ok();
+        // Nobody else is asked, so nobody else says so.
+        self.was_missing |= more
+            .iter()
+            .any(|(name, _)| *name == b"disable-module-fetch")
+            || request.as_ref().is_some_and(Request::cached_only);
         let stream = Stream {
-            request: Request::parse(path).ok(),
+            request,
             may_be_unmodified: more.iter().any(|(name, _)| *name == b"if-none-match"),
             state: State::Waiting,
         };
@@ -202,7 +221,11 @@ impl Host {
             return;
         }
         let callout = callouts.swap_remove(usize::from(which / 2) % callouts.len());
-        let outcome = answers::outcome(&callout.path, kind, what);
+        let outcome = if &*callout.target == REDIS {
+            self.redis.outcome(&callout, kind, what)
+        } else {
+            answers::outcome(&callout.path, kind, what)
+        };
         self.was_missing |= matches!(&outcome, CalloutOutcome::Answer(answer) if matches!(answer.status, 404 | 410));
         gateway.on_callout(callout.id, outcome, self.now);
     }
@@ -475,7 +498,11 @@ impl Host {
 }
 
 fn check_callout(callout: &Callout) {
+    if &*callout.target == REDIS {
+        return Redis::check(callout);
+    }
     assert!(TARGETS.contains(&&*callout.target), "{callout:?}");
+    assert_eq!(callout.body, None);
     assert!(!callout.timeout.is_zero() && callout.body_limit > 0);
     assert!(
         callout.path.starts_with('/') && callout.path.bytes().all(|byte| byte.is_ascii_graphic()),

@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const BODY: &str = "module example.com/a\n";
 const NIL: &[u8] = b"$-1\r\n";
 
-fn settings() -> Redis {
+pub(super) fn settings() -> Redis {
     Redis {
         gateway: RedisGateway::Webdis,
         target: "redis".into(),
@@ -50,7 +50,7 @@ fn bytes(status: u16, body: &[u8]) -> CalloutOutcome {
 }
 
 /// What webdis says of a value.
-fn raw(value: &[u8]) -> CalloutOutcome {
+pub(super) fn raw(value: &[u8]) -> CalloutOutcome {
     let length = format!("${}\r\n", value.len());
     bytes(200, &[length.as_bytes(), value, b"\r\n"].concat())
 }
@@ -86,7 +86,7 @@ impl Rig {
     }
 
     /// Asks for what Redis does not have.
-    fn miss(&mut self, path: &str) -> StreamId {
+    pub(super) fn miss(&mut self, path: &str) -> StreamId {
         let id = self.wait(path);
         self.read(bytes(200, NIL));
         id
@@ -269,6 +269,20 @@ fn after_some_failures_it_is_left_alone_until_it_answers_a_probe() {
     assert_eq!(written, 5, "what waited is written");
     rig.wait(INFO);
     rig.read(bytes(200, NIL));
+}
+
+#[test]
+fn a_crowd_before_redis_goes_on_to_the_upstream_and_is_no_failure_of_redis() {
+    let mut rig = rig();
+    for number in 0..MAX_TO_ONE + 10 {
+        rig.wait(&format!("/example.com/m{number}/@v/list"));
+    }
+    let reads = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).count();
+    assert_eq!(reads, MAX_TO_ONE);
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.missed("not_sent"), 10);
+    let upstream = std::iter::from_fn(|| rig.gateway.next_callout(rig.now)).count();
+    assert_eq!(upstream, 10);
 }
 
 #[test]
