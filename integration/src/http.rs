@@ -99,13 +99,13 @@ pub fn send(
     method: &'static str,
     address: SocketAddr,
     path: &str,
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> Result<Answer, NoAnswer> {
     let url = format!("http://{address}{path}");
     let request = ureq::http::Request::builder()
         .method(method)
         .uri(&url)
-        .body(body.to_owned());
+        .body(body.as_ref().to_vec());
     let answer = request
         .map_err(ureq::Error::from)
         .and_then(|request| AGENT.run(request))

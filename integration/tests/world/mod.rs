@@ -6,6 +6,7 @@
 pub mod app;
 pub mod h1;
 pub mod h2;
+pub mod stub;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};

@@ -39,7 +39,7 @@ fn read(stored: &[u8], key: &str) {
 }
 
 /// The same with hashes that fit, and the key that it names.
-fn mend(data: &[u8]) -> Option<(Vec<u8>, String)> {
+pub(crate) fn mend(data: &[u8]) -> Option<(Vec<u8>, String)> {
     let mut stored = data.to_vec();
     let length = |at: usize| {
         Some(usize::from(u16::from_le_bytes([

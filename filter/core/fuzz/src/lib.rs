@@ -19,6 +19,7 @@ pub mod info;
 pub mod list;
 pub mod lookup;
 pub mod path;
+pub mod redis;
 
 /// The next line of an input, and what stands behind it; the last one need not end.
 fn line(data: &[u8]) -> (&[u8], &[u8]) {
