@@ -13,7 +13,7 @@ use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
-    Route, Serve, Unlisted, Upstream,
+    Route, Serve, Shared, Unlisted, Upstream,
 };
 use crate::goproxy::pattern::Pattern;
 
@@ -57,6 +57,7 @@ pub(super) fn compile(
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
         memory,
+        shared,
         redis,
         invalidate,
         ..
@@ -72,6 +73,9 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        shared: Shared {
+            size: shared.size.0,
+        },
         redis,
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
