@@ -20,6 +20,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "chain-first-with-rule",
     "chain-off",
     "chain-repeated",
+    "disk-target-of-redirect",
+    "disk-target-of-upstream",
     "fail-timeout-too-long",
     "fail-timeout-too-short",
     "freshness-immutable-zero",

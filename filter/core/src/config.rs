@@ -9,6 +9,7 @@
 
 mod authority;
 mod compile;
+mod disk;
 mod document;
 mod env;
 mod error;
@@ -24,6 +25,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use disk::Disk;
 pub use env::EnvName;
 pub use error::{ConfigError, Problem};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
@@ -61,6 +63,8 @@ pub struct Config {
     pub memory: Memory,
     /// Bounds of the cache that all workers of a process share.
     pub shared: Shared,
+    /// The host's disk cache for archives, if there is one.
+    pub disk: Option<Disk>,
     /// Redis behind memory, if there is one.
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).

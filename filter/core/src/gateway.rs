@@ -5,6 +5,7 @@
 
 mod airspace;
 mod caching;
+mod disk;
 mod flying;
 mod knowing;
 mod pages;
@@ -22,8 +23,8 @@ use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings, Via,
-    request_id,
+    Ask, BodyStep, Copies, DiskUse, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings,
+    Via, request_id,
 };
 use crate::flight::{Landing, USER_AGENT};
 use crate::goproxy::{Endpoint, Request};
@@ -36,6 +37,7 @@ use crate::upstream::{Source, Sources, Upstream};
 
 use airspace::Airspace;
 use caching::{Held, RedisTier};
+pub use disk::DiskAsk;
 use flying::traceparent;
 use knowing::Way;
 
@@ -70,6 +72,8 @@ pub struct Forward {
     pub path: String,
     /// The value of `user-agent`.
     pub user_agent: &'static str,
+    /// What the disk cache is told, where it is asked in place of the upstream.
+    pub disk: Option<DiskAsk>,
 }
 
 /// The host does not give what a configuration asks of it.
@@ -94,6 +98,7 @@ pub struct Gateway {
     max_copy: usize,
     shared: Option<Shared>,
     redis: Option<RedisTier>,
+    disk: Option<Rc<Upstream>>,
     space: Rc<RefCell<Namespace>>,
     copies: Copies,
     airspace: Airspace,
@@ -141,6 +146,10 @@ impl Gateway {
             max_copy: config.memory.max_object.max(largest),
             shared,
             redis,
+            disk: config
+                .disk
+                .as_ref()
+                .map(|disk| Rc::new(Upstream::disk(disk))),
             copies,
             space,
             airspace: Airspace::default(),
@@ -190,6 +199,10 @@ impl Gateway {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return HeadStep::Pass;
         };
+        let answer = match self.judge_disk(&exchange, answer, now) {
+            Ok(answer) => answer,
+            Err(step) => return step,
+        };
         self.learn(&exchange, &answer, now);
         let (exchange, step, keep) = exchange.on_head(answer, self.settings(), now);
         self.exchanges
@@ -216,7 +229,11 @@ impl Gateway {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return BodyStep::Pass;
         };
+        let key = exchange.asked_of_disk().map(|ask| ask.key.clone());
         let (exchange, step, keep) = exchange.on_body(piece, now);
+        if let (BodyStep::Reset, Some(key)) = (&step, key) {
+            self.broke_off(key, now);
+        }
         self.exchanges
             .extend(exchange.map(|exchange| (id, exchange)));
         self.keep_all(keep);
@@ -277,7 +294,10 @@ impl Gateway {
                     path,
                     via,
                 }) => {
-                    return Some((id, self.forward(id, *ask, upstream, path, via)));
+                    return Some((id, self.forward(id, *ask, upstream, path, via, now)));
+                }
+                Some(Landed::Otherwise(ask, otherwise)) => {
+                    return Some((id, self.unless_on_disk(id, *ask, otherwise, now)));
                 }
             }
         }
@@ -346,7 +366,9 @@ impl Gateway {
                 let reply = reply::entry(&entry, request.class(), cache, client, now);
                 return Step::Reply(reply);
             }
-            Held::Nothing if caches_only && self.redis.is_none() => {
+            Held::Nothing
+                if caches_only && self.redis.is_none() && !self.keeps_on_disk(&request) =>
+            {
                 return Step::Reply(reply::not_cached(client.request_id));
             }
             Held::Old(entry) => Some(entry),
@@ -365,12 +387,13 @@ impl Gateway {
             collapsed: false,
             caches_only,
             stale,
+            disk: DiskUse::default(),
         };
         self.fetch(id, ask, found, now)
     }
 
     /// Gets what memory does not have, or has too old.
-    fn fetch(&mut self, id: StreamId, ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
+    fn fetch(&mut self, id: StreamId, mut ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
         let traceparent = traceparent(found.traceparent);
         if ask.caches_only {
             return self.wait(id, ask, None, traceparent, now);
@@ -378,15 +401,21 @@ impl Gateway {
         if let Some(reply) = self.delayed(&ask, now) {
             return Step::Reply(reply);
         }
-        let again = pages::query(found.path) == Some(reply::FOLLOW.as_bytes());
-        match self.way_to(ask, again, now) {
+        let again = pages::again(found.path);
+        if again.direct {
+            ask.disk = DiskUse::Avoided;
+        }
+        match self.way_to(ask, again.follow, now) {
             Way::Known(Landed::Reply(reply)) => Step::Reply(reply),
+            Way::Known(Landed::Otherwise(ask, otherwise)) => {
+                self.unless_on_disk(id, *ask, otherwise, now)
+            }
             Way::Known(Landed::Forward {
                 ask,
                 upstream,
                 path: None,
                 via: Via::Choice,
-            }) if !again && self.asks_redis(&ask) => {
+            }) if !again.follow && self.asks_redis(&ask) => {
                 self.wait(id, *ask, Some(upstream), traceparent, now)
             }
             Way::Known(Landed::Forward {
@@ -394,7 +423,7 @@ impl Gateway {
                 upstream,
                 path,
                 via,
-            }) => self.forward(id, *ask, upstream, path, via),
+            }) => self.forward(id, *ask, upstream, path, via, now),
             Way::Asked(ask) => self.wait(id, ask, None, traceparent, now),
         }
     }
@@ -410,10 +439,11 @@ impl Gateway {
     fn forward(
         &mut self,
         id: StreamId,
-        ask: Ask,
+        mut ask: Ask,
         upstream: Rc<Upstream>,
         path: Option<String>,
         via: Via,
+        now: Timestamp,
     ) -> Step {
         self.count(|counters| &mut counters.forwarded_total);
         let forward = Forward {
@@ -421,7 +451,9 @@ impl Gateway {
             authority: upstream.authority.clone(),
             path: path.unwrap_or_else(|| upstream.path_of(ask.request.upstream_path())),
             user_agent: USER_AGENT,
+            disk: None,
         };
+        let forward = self.by_disk(&mut ask, forward, now);
         self.exchanges
             .insert(id, Exchange::Forwarded(ask, upstream, via));
         Step::Forward(forward)

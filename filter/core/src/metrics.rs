@@ -63,6 +63,12 @@ counters! {
     leases_taken_over_total,
     /// Flights that waited for one of another worker.
     leases_followed_total,
+    /// Archives asked of the host's disk cache.
+    disk_requests_total,
+    /// Archives that were on the disk.
+    disk_hits_total,
+    /// Times that the disk cache failed, or what came through it broke off.
+    disk_failures_total,
     /// Read from Redis.
     redis_hits_total,
     /// Asked of Redis, and not had from it.

@@ -20,6 +20,7 @@ fn path(number: usize) -> String {
 fn gateway(origin: &Origin, cluster: &Cluster) -> Running {
     let mut config = config(origin, json!({}));
     config["cache"]["memory"] = json!({"size": "0B"});
+    config["cache"]["shared"] = json!({"size": "0B"});
     start(of(origin, &config).redis_http(&cluster.webdis.addr().to_string()))
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::authority::Authority;
+use super::disk::{Disk, check_disk};
 use super::document::{
     CacheDocument, ChainEntry, DatabaseDocument, Document, FreshnessDocument, InvalidationDocument,
     MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
@@ -44,6 +45,7 @@ pub(super) fn compile(
 ) -> Option<Config> {
     check_names(&document, problems);
     check_reachable(&document.routes.0, problems);
+    check_disk(&document, problems);
     let namespace = namespace(document.namespace, default_namespace, problems);
     let freshness = freshness(&document.cache.freshness, FRESHNESS);
     let names: Vec<&str> = document
@@ -59,6 +61,7 @@ pub(super) fn compile(
         memory,
         shared,
         redis,
+        disk,
         invalidate,
         ..
     } = document.cache;
@@ -77,6 +80,7 @@ pub(super) fn compile(
             size: shared.size.0,
         },
         redis,
+        disk: disk.map(Disk::from),
         freshness,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,

@@ -212,6 +212,8 @@ object! {
         shared: SharedDocument = {},
         /// A Redis that all workers and replicas share. Default: none.
         redis: Option<RedisDocument>,
+        /// The cache for archives on the host's disk: on Envoy a stock nginx behind it. Default: none.
+        disk: Option<DiskDocument>,
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
@@ -238,6 +240,20 @@ object! {
         /// All entries together, half of it for those of up to 4 KiB, half for those of up to 64 KiB; larger ones do not
         /// enter. `0B` turns it off. The size that was put to work last holds for the whole process.
         size: SharedSize = "32MiB",
+    }
+    later: []
+}
+
+object! {
+    /// The cache for archives on the host's disk: archives are asked of it, and it asks the upstreams.
+    struct DiskDocument {
+        /// What the host calls it: on Envoy a cluster's name, and no upstream's.
+        target: Target,
+        /// So many failures of its own in a row, for different modules, put it aside; 0 never does. Archives come from the
+        /// upstreams then.
+        max_fails: MaxFails = 1,
+        /// How long it is put aside, and how long it is not asked for an archive that broke off.
+        fail_timeout: FailTimeout = "8s",
     }
     later: []
 }

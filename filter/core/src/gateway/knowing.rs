@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Gateway, version_of};
 use crate::cache::{Entry, Key};
-use crate::exchange::{Ask, Exchange, ForwardedHead, Landed, Via, located};
+use crate::exchange::{Ask, Exchange, ForwardedHead, Landed, Through, Via, located};
 use crate::goproxy::{Endpoint, Request};
 use crate::health::Sign;
 use crate::reply::{self, Provenance, Reply};
@@ -215,8 +215,8 @@ impl Gateway {
             };
             self.space.borrow_mut().moved.put(ask.key.clone(), moved);
         }
-        // Where a redirect led says nothing of the upstream.
-        if via.redirects() > 0 {
+        // Where a redirect led says nothing of the upstream, and neither does what is on the disk.
+        if answer.through == Through::Hit || via.redirects() > 0 {
             return;
         }
         let sign = answer

@@ -3,6 +3,7 @@
 mod archives;
 mod attacks;
 mod chains;
+mod disk;
 mod flights;
 mod health;
 mod redirects;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use super::airspace::{MAX_CALLOUTS, MAX_FLIGHTS, MAX_TO_ONE};
 use super::*;
 use crate::callout::{Answer, AnswerBody, AnswerHead, Method};
-use crate::exchange::MadeBy;
+use crate::exchange::{MadeBy, Through};
 use crate::reply::Body;
 
 const ONE: &str = r#"{
@@ -234,6 +235,16 @@ impl Rig {
         fields: &[(&str, &str)],
         made_by: MadeBy,
     ) -> HeadStep {
+        self.head_through(id, status, fields, (made_by, Through::Silent))
+    }
+
+    fn head_through(
+        &mut self,
+        id: StreamId,
+        status: u16,
+        fields: &[(&str, &str)],
+        (made_by, through): (MadeBy, Through),
+    ) -> HeadStep {
         let fields = fields
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -245,6 +256,7 @@ impl Rig {
                 head,
                 end_of_stream: false,
                 made_by,
+                through,
             },
             self.now,
         )

@@ -2,6 +2,7 @@
 
 mod calls;
 mod conformance;
+mod disk;
 mod growth;
 mod origin;
 mod races;
