@@ -64,6 +64,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "route-pattern-covered",
     "route-pattern-twice",
     "several-problems-between-fields",
+    "shared-size-too-large",
+    "shared-size-too-small",
     "timeout-overflow",
     "timeout-overflow-sum",
     "timeout-too-long",

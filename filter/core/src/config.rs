@@ -13,7 +13,7 @@ mod disk;
 mod document;
 mod env;
 mod error;
-mod json;
+pub(crate) mod json;
 mod read;
 mod redirects;
 mod redis;
@@ -61,6 +61,8 @@ pub struct Config {
     pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
+    /// Bounds of the cache that all workers of a process share.
+    pub shared: Shared,
     /// The host's disk cache for archives, if there is one.
     pub disk: Option<Disk>,
     /// Redis behind memory, if there is one.
@@ -169,6 +171,13 @@ pub struct Memory {
     pub size: usize,
     /// The largest object that is stored, in bytes; at most `size`.
     pub max_object: usize,
+}
+
+/// Bounds of the cache that all workers of the host's process share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// All entries together, in bytes; 0 is no shared cache.
+    pub size: usize,
 }
 
 /// How long an answer is served without asking again, by the class of its endpoint. Zero is "not stored".

@@ -279,6 +279,18 @@ impl Exchange {
                 };
                 Landed::Reply(ask.reply(entry, from, now))
             }
+            Landing::Shared { entry, followed } => {
+                let from = if *followed {
+                    Provenance::Upstream {
+                        collapsed: true,
+                        stored: true,
+                        stale: ask.stale.is_some(),
+                    }
+                } else {
+                    Provenance::Cache(Tier::Shared)
+                };
+                Landed::Reply(ask.reply(entry, from, now))
+            }
             Landing::Cached(found) => {
                 let from = Provenance::Cache(Tier::Redis);
                 Landed::Reply(ask.reply(&found.entry, from, now))

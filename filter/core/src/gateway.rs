@@ -9,6 +9,7 @@ mod disk;
 mod flying;
 mod knowing;
 mod pages;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::cache::Key;
+use crate::cache::shared::Shared;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
@@ -28,7 +30,7 @@ use crate::flight::{Landing, USER_AGENT};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
 use crate::metrics::{Counters, Metric, count};
-use crate::reply::{self, Client, Provenance, Reply, Tier};
+use crate::reply::{self, Client, Provenance, Reply};
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Source, Sources, Upstream};
@@ -94,6 +96,7 @@ pub struct Gateway {
     max_object: usize,
     /// A larger archive is not copied while it passes.
     max_copy: usize,
+    shared: Option<Shared>,
     redis: Option<RedisTier>,
     disk: Option<Rc<Upstream>>,
     space: Rc<RefCell<Namespace>>,
@@ -128,6 +131,9 @@ impl Gateway {
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
+        // Last: what is done to it stays, should the configuration be refused.
+        let shared = host.shared.as_ref();
+        let shared = shared.and_then(|host| Shared::open(host, config.shared.size));
         // Some archives are too large for memory and not for Redis.
         let largest = redis.as_ref().map_or(0, RedisTier::max_value);
         Ok(Self {
@@ -138,6 +144,7 @@ impl Gateway {
             namespace: (*config.namespace).into(),
             max_object: config.memory.max_object,
             max_copy: config.memory.max_object.max(largest),
+            shared,
             redis,
             disk: config
                 .disk
@@ -260,6 +267,7 @@ impl Gateway {
             let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&lane, ground));
             self.land(arrival, now);
         }
+        self.tend_shared(now);
         self.relieve(now);
         self.tend_redis(now);
     }
@@ -338,15 +346,15 @@ impl Gateway {
         }
         let key = Key::public(&self.namespace, request.canonical());
         let caches_only = found.fetch_disabled || request.cached_only();
-        let held = self.held(&key, &request, source, now);
-        let memory = Provenance::Cache(Tier::Memory);
+        let (held, tier) = self.held(&key, &request, source, now);
+        let cache = Provenance::Cache(tier);
         let stale = match held {
             Held::Fresh(entry) => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 return Step::Reply(reply);
             }
             Held::Aging { entry, ask_anew } => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 if ask_anew && !caches_only {
                     let source = source.clone();
                     let request = Rc::new(request);
@@ -355,7 +363,7 @@ impl Gateway {
                 return Step::Reply(reply);
             }
             Held::Old(entry) if caches_only => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 return Step::Reply(reply);
             }
             Held::Nothing

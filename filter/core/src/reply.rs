@@ -79,6 +79,8 @@ pub(crate) enum Provenance {
 pub(crate) enum Tier {
     /// The memory of this worker.
     Memory,
+    /// What the workers of the process share.
+    Shared,
     /// Redis.
     Redis,
 }
@@ -87,6 +89,7 @@ impl Tier {
     const fn detail(self) -> &'static str {
         match self {
             Self::Memory => "; detail=memory",
+            Self::Shared => "; detail=shared",
             Self::Redis => "; detail=redis",
         }
     }

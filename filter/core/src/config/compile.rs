@@ -14,7 +14,7 @@ use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
-    Route, Serve, Unlisted, Upstream,
+    Route, Serve, Shared, Unlisted, Upstream,
 };
 use crate::goproxy::pattern::Pattern;
 
@@ -59,6 +59,7 @@ pub(super) fn compile(
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
         memory,
+        shared,
         redis,
         disk,
         invalidate,
@@ -75,6 +76,9 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        shared: Shared {
+            size: shared.size.0,
+        },
         redis,
         disk: disk.map(Disk::from),
         freshness,

@@ -6,7 +6,8 @@ use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
 use super::redis::RedisDocument;
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize,
+    Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -207,6 +208,8 @@ object! {
     struct CacheDocument {
         /// The cache in the filter's own memory, one for each worker of the host.
         memory: MemoryDocument = {},
+        /// The cache that all workers of the host's process share.
+        shared: SharedDocument = {},
         /// A Redis that all workers and replicas share. Default: none.
         redis: Option<RedisDocument>,
         /// The cache for archives on the host's disk: on Envoy a stock nginx behind it. Default: none.
@@ -216,7 +219,7 @@ object! {
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["shared"]
+    later: []
 }
 
 object! {
@@ -226,6 +229,17 @@ object! {
         size: MemorySize = "32MiB",
         /// The largest object that is stored. Default: 256KiB, or `size` where that is less.
         max_object: Option<ObjectSize>,
+    }
+    later: []
+}
+
+object! {
+    /// The cache that all workers of the host's process share, and by which only one of them fetches what several are
+    /// asked for. It is in the host's memory, beside those of the workers.
+    struct SharedDocument {
+        /// All entries together, half of it for those of up to 4 KiB, half for those of up to 64 KiB; larger ones do not
+        /// enter. `0B` turns it off. The size that was put to work last holds for the whole process.
+        size: SharedSize = "32MiB",
     }
     later: []
 }

@@ -79,6 +79,7 @@ fn what_is_written_is_what_is_configured() {
             max_object: 512 << 10
         }
     );
+    assert_eq!(config.shared.size, 64 << 20);
     assert_eq!(config.invalidate[0].before, 1_795_305_600_000);
     let redis = config.redis.unwrap();
     let (token, key) = (
@@ -145,6 +146,7 @@ fn defaults_are_those_of_the_documentation() {
             max_object: 256 << 10
         }
     );
+    assert_eq!(config.shared.size, 32 << 20);
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let minute = Duration::from_secs(60);
     let freshness = Freshness {

@@ -9,6 +9,7 @@ mod health;
 mod redirects;
 mod redis;
 mod requests;
+mod sharing;
 mod stale;
 
 use std::cell::RefCell;
@@ -63,7 +64,11 @@ impl Rig {
     }
 
     fn of(config: &Config, store: &Rc<RefCell<Store>>) -> Self {
-        let gateway = Gateway::new(config, store, &HostCapabilities::none()).unwrap();
+        Self::on(config, store, &HostCapabilities::none())
+    }
+
+    fn on(config: &Config, store: &Rc<RefCell<Store>>, host: &HostCapabilities) -> Self {
+        let gateway = Gateway::new(config, store, host).unwrap();
         let now = Timestamp::from_millis(1_700_000_000_000);
         Self {
             gateway,

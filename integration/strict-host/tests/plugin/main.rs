@@ -7,5 +7,6 @@ mod growth;
 mod origin;
 mod races;
 mod schedules;
+mod sharing;
 mod smoke;
 mod support;
