@@ -42,17 +42,21 @@ fn sent_names(origin: &Origin) -> Vec<String> {
 
 #[test]
 fn the_shipped_bootstrap_is_valid_as_it_stands() {
-    let output = Command::new(places::envoy().unwrap())
-        .args(["--mode", "validate", "--config-path", "envoy/envoy.yaml"])
-        .current_dir(places::root())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert!(
-        !said.contains("[warning]") && !said.contains("eprecated"),
-        "{said}"
-    );
+    let archives = std::fs::read_to_string(places::envoy_file("archives.yaml").unwrap()).unwrap();
+    for more in ["{}", &archives] {
+        let output = Command::new(places::envoy().unwrap())
+            .args(["--mode", "validate", "--config-path", "envoy/envoy.yaml"])
+            .args(["--config-yaml", more])
+            .current_dir(places::root())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            !said.contains("[warning]") && !said.contains("eprecated"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
