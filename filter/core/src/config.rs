@@ -12,6 +12,7 @@ mod compile;
 mod document;
 mod env;
 mod error;
+mod events;
 mod json;
 mod read;
 mod redirects;
@@ -63,6 +64,8 @@ pub struct Config {
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
+    /// What is recorded of downloads; `None`: nothing.
+    pub events: Option<crate::event::Section>,
     /// Which stored entries are too old to be served.
     pub invalidate: Vec<Invalidation>,
     /// The least severe level that is logged.

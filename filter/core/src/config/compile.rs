@@ -8,6 +8,7 @@ use super::document::{
     MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
 };
 use super::error::{Echo, Problems};
+use super::events;
 use super::read::{At, Text};
 use super::redis;
 use super::text::{Name, Namespace};
@@ -62,6 +63,9 @@ pub(super) fn compile(
         ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
+    let events = document
+        .events
+        .and_then(|own| events::compile(own, problems));
     let redis = redis.and_then(|own| redis::compile(own, problems));
     let config = Config {
         namespace: namespace?.0,
@@ -74,6 +78,7 @@ pub(super) fn compile(
         memory,
         redis,
         freshness,
+        events,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
     };
