@@ -49,11 +49,12 @@ pub enum RedisError {
     },
 }
 
-type Result<T> = std::result::Result<T, RedisError>;
+/// What is asked for, or why it cannot be had.
+pub type Result<T> = std::result::Result<T, RedisError>;
 
 /// A process that listens on a port of 127.0.0.1 and says in its log when it does. Dropped, it is killed.
 #[derive(Debug)]
-struct Server {
+pub struct Server {
     child: Child,
     port: u16,
     log: PathBuf,
@@ -62,7 +63,10 @@ struct Server {
 impl Server {
     /// On the port that is given, or on a free one. `ready` is in the log once it listens: so it is this process that
     /// listens there, and no other.
-    fn start(
+    ///
+    /// # Errors
+    /// It does not come to say so.
+    pub fn start(
         name: &'static str,
         port: Option<u16>,
         folder: &Path,
@@ -97,7 +101,9 @@ impl Server {
         })
     }
 
-    fn addr(&self) -> SocketAddr {
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.port)
     }
 }

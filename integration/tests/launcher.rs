@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use goproxy_integration::http;
 use goproxy_integration::origin::Origin;
+use goproxy_integration::redis_server::{RedisServer, Webdis};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -167,6 +168,33 @@ fn run_says_ready_with_the_line_for_goproxy_and_serves_there() {
     );
     let supported = http::get(run.addr(), &format!("/sumdb/{}/supported", origin.sumdb())).unwrap();
     assert_eq!(supported.status, 200);
+}
+
+#[test]
+fn two_runs_share_a_redis_and_what_they_sign() {
+    let origin = Origin::start(&[]).unwrap();
+    let redis = RedisServer::start().unwrap();
+    let webdis = Webdis::start(redis.addr()).unwrap();
+    let (upstream, redis_http) = (origin.url(), webdis.addr().to_string());
+    let variables = [
+        ("UPSTREAM", upstream.as_str()),
+        ("REDIS_HTTP", &redis_http),
+        ("REDIS_SIGNING_KEY", "0123456789abcdef"),
+    ];
+    let path = "/example.com/a/@v/v1.0.0.mod";
+    let first = Run::start(&variables);
+    let body = http::get(first.addr(), path).unwrap().body;
+    // Written behind the answer, so it may not be there yet for the first to ask.
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        origin.forget().unwrap();
+        let second = Run::start(&variables);
+        assert_eq!(http::get(second.addr(), path).unwrap().body, body);
+        if origin.seen().unwrap().is_empty() {
+            break;
+        }
+        assert!(Instant::now() < until, "it is never in Redis");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod document;
 mod env;
 mod error;
 mod events;
-mod json;
+pub(crate) mod json;
 mod read;
 mod redirects;
 mod redis;

@@ -4,6 +4,8 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod cluster;
+mod cluster_world;
 mod faults;
 mod garbage;
 mod outage;
