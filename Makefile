@@ -20,7 +20,7 @@ build: ## dist/goproxy_filter.wasm, the plugin
 	@$(BUILD) filter
 
 run: ## a gateway in the foreground, on http://127.0.0.1:8080 unless LISTEN says otherwise
-	@$(GET) envoy
+	@$(GET) envoy $(if $(ARCHIVES),nginx)
 	@$(BUILD) filter launcher
 	@exec $(TARGET)/debug/goproxy-launch run
 
@@ -30,7 +30,7 @@ demo: ## the real go command builds a program through Envoy and the filter, cold
 	@exec $(TARGET)/debug/goproxy-launch demo
 
 bench: ## the benchmarks; ratios as a table and in target/bench/report.json
-	@$(GET) envoy go wrk redis webdis
+	@$(GET) envoy go wrk redis webdis nginx
 	@$(BUILD) filter noop origin launcher-release
 	@exec $(TARGET)/release/goproxy-launch bench
 

@@ -100,7 +100,7 @@ def fuzzing():
 
 def end_to_end():
     """The release wasm in a real Envoy, with the real go command."""
-    for tool in ("envoy", "go", "redis", "webdis"):
+    for tool in ("envoy", "go", "redis", "webdis", "nginx"):
         get(tool)
     build.TASKS["filter"]()
     build.TASKS["noop"]()

@@ -86,6 +86,20 @@ unsafe extern "C" {
     fn proxy_continue_stream(direction: u32) -> u32;
     fn proxy_close_stream(direction: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        size: usize,
+        data: *mut *mut u8,
+        length: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        size: usize,
+        data: *const u8,
+        length: usize,
+        cas: u32,
+    ) -> u32;
     fn proxy_register_shared_queue(name: *const u8, size: usize, queue: *mut u32) -> u32;
     fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> u32;
     fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -217,6 +231,24 @@ pub(crate) fn set_effective_context(context: u32) -> Result<(), HostError> {
     checked(unsafe { proxy_set_effective_context(context) })
 }
 
+/// A value that all VMs of the same `vm_id` see, and its number, which changes with it.
+pub(crate) fn shared_data(key: &str) -> Result<(Vec<u8>, u32), HostError> {
+    let mut cas = 0;
+    // SAFETY: the pointers are valid for the call, and the host only reads `key`.
+    let value = bytes_from(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &mut cas)
+    })?;
+    Ok((value, cas))
+}
+
+/// Sets such a value: with a number other than 0, only if it has that number still.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), HostError> {
+    // SAFETY: both slices outlive the call, and the host only reads them.
+    checked(unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+    })
+}
+
 /// Opens a queue; its wake-ups go to the root context that did so last.
 pub(crate) fn register_queue(name: &str) -> Result<u32, HostError> {
     let mut queue = 0;
@@ -225,10 +257,10 @@ pub(crate) fn register_queue(name: &str) -> Result<u32, HostError> {
     Ok(queue)
 }
 
-/// Puts an empty message into a queue.
-pub(crate) fn enqueue(queue: u32) -> Result<(), HostError> {
-    // SAFETY: an empty message.
-    checked(unsafe { proxy_enqueue_shared_queue(queue, [].as_ptr(), 0) })
+/// Puts a message into a queue.
+pub(crate) fn enqueue(queue: u32, message: &[u8]) -> Result<(), HostError> {
+    // SAFETY: `message` outlives the call, and the host only reads it.
+    checked(unsafe { proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) })
 }
 
 /// Takes a message out of a queue; an empty queue is an error.

@@ -10,6 +10,7 @@ mod ffi;
 mod host;
 mod pairs;
 mod plugin;
+mod shared;
 mod stream;
 mod worker;
 

@@ -5,7 +5,7 @@
 //! `proxy_on_queue_ready`, with a queue number that no queue has. That works from a stream's callback only, since the
 //! SDK borrows its table of root contexts for it, and that is why the SDK's version is pinned.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -19,6 +19,7 @@ use proxy_wasm::types::ContextType;
 use crate::ffi::{self, Buffer, HostError, Map};
 use crate::host::envoy;
 use crate::pairs;
+use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::worker::{self, OwnQueue};
 
@@ -45,7 +46,7 @@ pub(crate) struct Work {
     gateway: RefCell<Gateway>,
     /// The host's token of each callout, and how much of its body is wanted.
     tokens: RefCell<HashMap<u32, (CalloutId, usize)>>,
-    queue: OnceCell<Option<OwnQueue>>,
+    shared: Rc<Shared>,
     /// Targets of which was said that the host does not have them: once for each.
     unknown_targets: RefCell<HashSet<Rc<str>>>,
 }
@@ -57,7 +58,7 @@ impl Plugin {
         Self { id, work: None }
     }
 
-    fn configure(&self) -> Result<Gateway, String> {
+    fn configure(&self) -> Result<Work, String> {
         let bytes = ffi::buffer(
             Buffer::PluginConfiguration,
             config::MAX_BYTES.saturating_add(1),
@@ -66,11 +67,14 @@ impl Plugin {
         let config =
             Config::from_json(&bytes, &envoy::plugin_name()).map_err(|error| error.to_string())?;
         proxy_wasm::set_log_level(log_level(&config));
+        let shared = Rc::new(Shared::default());
         let host = HostCapabilities {
             environment: Rc::new(|name| std::env::var(name).ok()),
-            shared: None,
+            shared: Some(shared.clone()),
         };
-        Gateway::new(&config, &worker::store(), &host).map_err(|error| error.to_string())
+        let gateway = Gateway::new(&config, &worker::store(), &host);
+        let gateway = gateway.map_err(|error| error.to_string())?;
+        Ok(Work::new(self.id, gateway, shared))
     }
 }
 
@@ -86,8 +90,8 @@ impl Context for Plugin {
 impl RootContext for Plugin {
     fn on_configure(&mut self, _size: usize) -> bool {
         match self.configure() {
-            Ok(gateway) => {
-                self.work = Some(Rc::new(Work::new(self.id, gateway)));
+            Ok(work) => {
+                self.work = Some(Rc::new(work));
                 true
             }
             Err(error) => {
@@ -102,7 +106,7 @@ impl RootContext for Plugin {
     fn on_queue_ready(&mut self, queue: u32) {
         if let Some(work) = &self.work {
             if queue != START {
-                work.drain_queue();
+                work.take_messages();
             }
             work.pump();
         }
@@ -133,12 +137,12 @@ impl RootContext for Plugin {
 // === impl Work ===
 
 impl Work {
-    fn new(root: u32, gateway: Gateway) -> Self {
+    fn new(root: u32, gateway: Gateway, shared: Rc<Shared>) -> Self {
         Self {
             root,
             gateway: RefCell::new(gateway),
             tokens: RefCell::default(),
-            queue: OnceCell::new(),
+            shared,
             unknown_targets: RefCell::default(),
         }
     }
@@ -157,17 +161,19 @@ impl Work {
 
     /// The first request of a worker brings it to life: the main thread's VM, which never sees one, stays idle.
     fn wake_up(&self) {
-        self.queue.get_or_init(|| {
+        self.shared.open_queue(|| {
             if let Err(error) = ffi::set_tick_period(TICK_MILLIS) {
                 log::error!("the host gives no ticks, so deadlines are not kept: {error:?}");
             }
-            OwnQueue::open()
         });
     }
 
-    fn drain_queue(&self) {
-        if let Some(Some(queue)) = self.queue.get() {
-            queue.drain();
+    fn take_messages(&self) {
+        while let Some(message) = self.shared.queue().and_then(OwnQueue::next) {
+            // An empty one is our own.
+            if !message.is_empty() {
+                self.gateway.borrow_mut().on_message(&message, now());
+            }
         }
     }
 
@@ -199,7 +205,7 @@ impl Work {
             }
         }
         if self.gateway.borrow().has_work()
-            && let Some(Some(queue)) = self.queue.get()
+            && let Some(queue) = self.shared.queue()
         {
             queue.wake();
         }

@@ -124,6 +124,7 @@ impl Stream {
             head,
             end_of_stream,
             made_by: envoy::made_by(status),
+            through: envoy::through(&fields, status),
         };
         let step = work
             .gateway()
@@ -249,6 +250,11 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         // From here on the host may destroy the context at any time, so it must wait for nothing any more. This is the
         // only callback that comes however a stream ends.
+        if let Some(work) = self.watching().filter(|_| envoy::is_broken()) {
+            work.gateway()
+                .borrow_mut()
+                .on_broken(self.stream_id(), now());
+        }
         self.answered_by_host();
         self.work = None;
     }

@@ -35,7 +35,8 @@ pub(crate) fn store() -> Rc<RefCell<Store>> {
     WORKER.with(|worker| worker.store.clone())
 }
 
-/// A queue of a root context's own: putting a message into it is how a root context yields to the event loop.
+/// A queue of a root context's own. An empty message in it is how the root context yields to the event loop; any other is
+/// of another worker, or of whatever else has the same `vm_id`.
 pub(crate) struct OwnQueue {
     number: u32,
     id: u32,
@@ -66,15 +67,21 @@ impl OwnQueue {
 
     /// Asks for a callback.
     pub(crate) fn wake(&self) {
-        if let Err(error) = ffi::enqueue(self.id) {
+        if let Err(error) = ffi::enqueue(self.id, &[]) {
             // The next tick does what the wake-up would have done.
             log::warn!("cannot wake this worker: {error:?}");
         }
     }
 
-    /// Takes all messages out: one callback does the work of many.
-    pub(crate) fn drain(&self) {
-        while ffi::dequeue(self.id).is_ok() {}
+    /// What other workers call it by.
+    pub(crate) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Takes the next message out. All are taken out at once: one callback does the work of many, and those that come for
+    /// the others find it empty.
+    pub(crate) fn next(&self) -> Option<Vec<u8>> {
+        ffi::dequeue(self.id).ok()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml_ng::{Mapping, Value};
 
+use crate::archives::SHIPPED_RUN;
 use crate::base_url::{BaseUrl, Host};
 use crate::places::{self, Missing};
 use crate::redis_http::{self, RedisGateway, RedisHttp};
@@ -168,6 +169,27 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// The route of that name of the listener at `index`.
+    pub fn route(&mut self, index: usize, name: &str) -> Result<&mut Value> {
+        let manager = self.connection_manager(index)?;
+        let routes = at(manager, "route_config/virtual_hosts/0/routes")?;
+        let mut routes = sequence(routes, "routes")?.iter_mut();
+        let found = routes.find(|route| route["name"] == name);
+        found.ok_or_else(|| BootstrapError::Nothing(format!("the route {name}")))
+    }
+
+    /// What `archives.yaml` adds, with its sockets in the folder `run`. The listeners that are there keep their indexes.
+    pub fn archives(&mut self, run: &Path) -> Result<()> {
+        let mut added = read(&places::envoy_file("archives.yaml")?)?;
+        move_sockets(&mut added, run);
+        for list in ["listeners", "clusters"] {
+            let list = format!("static_resources/{list}");
+            let more = sequence(at(&mut added, &list)?, &list)?.clone();
+            sequence(at(&mut self.tree, &list)?, &list)?.extend(more);
+        }
+        Ok(())
+    }
+
     /// The HTTP settings, filters and routes of the listener at `index`.
     pub fn connection_manager(&mut self, index: usize) -> Result<&mut Value> {
         let path =
@@ -223,6 +245,22 @@ impl Bootstrap {
             .flatten()
             .filter_map(|cluster| cluster["name"].as_str().map(str::to_owned))
             .collect()
+    }
+}
+
+/// Every path below the shipped folder of sockets is one below `run`.
+fn move_sockets(value: &mut Value, run: &Path) {
+    match value {
+        Value::String(text) => {
+            if let Some(name) = text.strip_prefix(SHIPPED_RUN) {
+                *text = format!("{}{name}", run.display());
+            }
+        }
+        Value::Sequence(values) => values.iter_mut().for_each(|value| move_sockets(value, run)),
+        Value::Mapping(fields) => fields
+            .iter_mut()
+            .for_each(|(_, value)| move_sockets(value, run)),
+        _ => {}
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - It ends in order: [`Child`] kills and reaps its group when it is dropped.
 //! - It is interrupted: [`stop_all`] ends every group, so whoever waits for one gets an error and returns.
-//! - It is killed: the kernel kills the children (`PR_SET_PDEATHSIG`). That signal comes when the *thread* that
+//! - It is killed: the kernel kills the children, or asks them to end (`PR_SET_PDEATHSIG`). That signal comes when the *thread* that
 //!   started a child ends, and test threads end early; so one thread, which lives as long as the process, starts all.
 
 use std::io;
@@ -73,14 +73,22 @@ static LIVING: LazyLock<Mutex<Living>> = LazyLock::new(Mutex::default);
 ///
 /// # Errors
 /// It cannot be started, or [`stop_all`] was called.
-pub fn start(name: &str, mut command: Command) -> io::Result<Child> {
+pub fn start(name: &str, command: Command) -> io::Result<Child> {
+    start_mortal(name, command, Signal::SIGKILL)
+}
+
+/// The same for a program that must be asked to end, where this process is killed: it has children of its own.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_mortal(name: &str, mut command: Command, at_our_end: Signal) -> io::Result<Child> {
     command.process_group(0);
     let parent = nix::unistd::getpid();
     // SAFETY: between fork and exec only async-signal-safe calls are allowed: prctl and getppid are, and nothing
     // is allocated but in the branch that gives up.
     unsafe {
         command.pre_exec(move || {
-            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+            nix::sys::prctl::set_pdeathsig(at_our_end)?;
             // It ended before the signal was ordered.
             if nix::unistd::getppid() != parent {
                 return Err(io::Error::from_raw_os_error(nix::libc::ESRCH));

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::archives::{self, Folder, NginxError};
 use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
 use crate::children;
 use crate::lists;
@@ -91,6 +92,9 @@ pub enum GatewayError {
         /// A port that may be free.
         other: u16,
     },
+    /// nginx did not come to serve.
+    #[error(transparent)]
+    Nginx(#[from] NginxError),
     /// Envoy started, and did not come to serve.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -110,6 +114,7 @@ impl Default for Gateway {
             config: None,
             tls: None,
             redis: None,
+            archives: None,
             secrets: Vec::new(),
         })
     }
@@ -240,6 +245,14 @@ impl Gateway {
         self
     }
 
+    /// ARCHIVES: a folder, and an nginx that keeps archives there. Beside a configuration of its own it makes the cluster
+    /// `archives`.
+    #[must_use]
+    pub fn archives(mut self, folder: &Path) -> Self {
+        self.settings.archives = Some(folder.to_owned());
+        self
+    }
+
     /// Another program than the one that is released.
     #[must_use]
     pub fn wasm(mut self, file: &Path) -> Self {
@@ -317,6 +330,8 @@ impl Gateway {
         free("LISTEN", self.settings.listen)?;
         free("ADMIN", self.settings.admin)?;
         let folder = tempfile::Builder::new().prefix("goproxy-").tempdir()?;
+        let archives = self.settings.archives.as_deref();
+        let archives = archives.map(Folder::open).transpose()?;
         let (bootstrap, plugins) = self.write(folder.path())?;
         let file = folder.path().join("envoy.yaml");
         std::fs::write(&file, bootstrap.to_yaml())?;
@@ -332,12 +347,15 @@ impl Gateway {
             ),
             probe: tls.then(|| folder.path().join(PROBE)),
         };
+        let nginx = archives.map(|archives| archives.start(folder.path()));
+        let nginx = nginx.transpose()?;
         let child = children::start("envoy", self.command(envoy, folder.path(), &file)?)?;
         Ok(Running::wait(
             child,
             folder,
             plugins,
             door,
+            nginx,
             &self.ready,
             self.patience,
         )?)
@@ -444,6 +462,9 @@ impl Gateway {
                 bootstrap.downstream_tls(index, tls)?;
             }
         }
+        if self.settings.archives.is_some() {
+            bootstrap.archives(folder)?;
+        }
         Ok((bootstrap, plugins))
     }
 
@@ -461,6 +482,7 @@ impl Gateway {
                 &settings.upstreams,
                 &settings.sumdb,
                 settings.redis.as_ref(),
+                settings.archives.is_some(),
             )?,
         };
         // A cluster that nobody names would only ask DNS for its host.
@@ -492,7 +514,9 @@ impl Gateway {
         let mut bootstrap = Bootstrap::shipped()?;
         let configuration =
             self.configuration(&mut bootstrap, &PluginFile::shipped()?.configuration()?)?;
-        let known = bootstrap.cluster_names();
+        let mut known = bootstrap.cluster_names();
+        let archives = self.settings.archives.as_ref();
+        known.extend(archives.map(|_| archives::TARGET.to_owned()));
         Ok(plugin_config::targets(&configuration)
             .into_iter()
             .filter(|target| !known.contains(target))

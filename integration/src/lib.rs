@@ -1,5 +1,6 @@
 //! The launcher, the end-to-end tests and the benchmarks of goproxy-wasm.
 
+pub mod archives;
 pub mod base_url;
 pub mod bench;
 pub mod bootstrap;

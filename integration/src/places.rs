@@ -81,6 +81,24 @@ pub fn webdis() -> Result<PathBuf, Missing> {
     existing("WEBDIS_BIN", ".toolchain/bin/webdis", RUN_MAKE)
 }
 
+/// nginx, the disk cache for archives; `NGINX_BIN` overrides it.
+pub fn nginx() -> Result<PathBuf, Missing> {
+    existing(
+        "NGINX_BIN",
+        ".toolchain/bin/nginx",
+        "run `python3 integration/toolchain/get.py nginx`",
+    )
+}
+
+/// The file of that name among nginx's: `archives.conf`.
+pub fn nginx_file(name: &str) -> Result<PathBuf, Missing> {
+    existing(
+        "",
+        &format!("nginx-wasm/{name}"),
+        "it belongs to the repository: `git checkout nginx-wasm`",
+    )
+}
+
 /// The file of that name among Envoy's: `envoy.yaml`, `plugin/goproxy.yaml`.
 pub fn envoy_file(name: &str) -> Result<PathBuf, Missing> {
     existing(

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::archives;
 use crate::base_url::BaseUrl;
 use crate::lists::{FallThrough, Link, Named};
 use crate::redis_http::RedisHttp;
 
-/// Puts `upstreams`, one route, `sumdb` and `cache.redis` into the shipped configuration; what else stands there stays.
+/// Puts `upstreams`, one route, `sumdb`, `cache.redis` and `cache.disk` into the shipped configuration; what else stands there stays.
 ///
 /// # Errors
 /// The shipped configuration is no JSON object.
@@ -17,6 +18,7 @@ pub fn make(
     chain: &[Link],
     databases: &[Named],
     redis: Option<&RedisHttp>,
+    on_disk: bool,
 ) -> Result<String, serde_json::Error> {
     let mut configuration: serde_json::Map<String, Value> = serde_json::from_str(shipped)?;
     let upstreams: Vec<Value> = chain
@@ -54,6 +56,10 @@ pub fn make(
     if let Some(redis) = redis {
         let cache = configuration.entry("cache").or_insert(json!({}));
         cache["redis"] = redis.configuration();
+    }
+    if on_disk {
+        let cache = configuration.entry("cache").or_insert(json!({}));
+        cache["disk"] = json!({"target": archives::TARGET});
     }
     serde_json::to_string_pretty(&configuration)
 }
@@ -191,7 +197,7 @@ mod tests {
             r#"{"upstreams": [{"name": "public"}], "routes": [], "serve": {"base_path": "/"}}"#;
         let chain = chain("https://a.example/x|http://127.0.0.1:3000,https://c.example").unwrap();
         let databases = sumdb("sum.golang.org=http://127.0.0.1:3000/sumdb/sum.golang.org").unwrap();
-        let made = make(shipped, &chain, &databases, None).unwrap();
+        let made = make(shipped, &chain, &databases, None, false).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&made).unwrap(),
             json!({
@@ -222,11 +228,13 @@ mod tests {
     fn redis_comes_into_the_shipped_cache_and_its_secrets_are_named() {
         let shipped = r#"{"cache": {"memory": {"size": "32MiB"}}}"#;
         let redis = RedisHttp::parse("upstash+http://127.0.0.1:8080", true, true).unwrap();
-        let made = make(shipped, &[], &[], Some(&redis)).unwrap();
+        let made = make(shipped, &[], &[], Some(&redis), true).unwrap();
         let cache = &serde_json::from_str::<Value>(&made).unwrap()["cache"];
         assert_eq!(cache["memory"]["size"], "32MiB");
         assert_eq!(cache["redis"], redis.configuration());
-        assert!(targets(&made).contains("redis_http"));
+        assert_eq!(cache["disk"], json!({"target": "archives"}));
+        let targets = targets(&made);
+        assert!(targets.contains("redis_http") && targets.contains("archives"));
         let names: Vec<String> = environment(&made).into_iter().collect();
         assert_eq!(names, ["REDIS_SIGNING_KEY", "REDIS_TOKEN"]);
     }

@@ -1,6 +1,7 @@
 //! `goproxy-launch run`: a gateway in the foreground.
 
 use std::io::Write as _;
+use std::process::ExitStatus;
 
 use crate::gateway::Gateway;
 use crate::interrupt;
@@ -47,7 +48,7 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         Err(error) => return Err(error.into()),
     };
     announce(&running, &notes)?;
-    let exit = running.child().wait();
+    let exit = serve(&running);
     if interrupt::exit_code().is_none() {
         return Err(format!(
             "Envoy ended by itself ({exit}); its log ends with\n{}",
@@ -59,12 +60,37 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// Until Envoy ends. Without nginx it goes on, and a person is told.
+fn serve(running: &Running) -> ExitStatus {
+    std::thread::scope(|scope| {
+        if let Some(nginx) = running.nginx() {
+            scope.spawn(|| {
+                let exit = nginx.child().wait();
+                if running.child().exit().is_none() && interrupt::exit_code().is_none() {
+                    eprintln!(
+                        "warning: nginx ended by itself ({exit}): archives come from the upstreams; it said\n{}",
+                        nginx.log()
+                    );
+                }
+            });
+        }
+        let exit = running.child().wait();
+        if let Some(nginx) = running.nginx() {
+            nginx.stop();
+        }
+        exit
+    })
+}
+
 fn announce(running: &Running, notes: &[String]) -> std::io::Result<()> {
     eprintln!(
         "admin pages on http://{}, ready after {} ms",
         running.admin(),
         running.started_in().as_millis()
     );
+    if let Some(nginx) = running.nginx() {
+        eprintln!("{}", nginx.about());
+    }
     for note in notes {
         eprintln!("note: {note}");
     }

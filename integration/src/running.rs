@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::archives::Nginx;
 use crate::bootstrap::BootstrapError;
 use crate::children::Child;
 use crate::gateway::{MAIN, Ready};
@@ -23,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Running {
     child: Child,
+    nginx: Option<Nginx>,
     folder: TempDir,
     plugins: Vec<Plugin>,
     listeners: BTreeMap<String, SocketAddr>,
@@ -96,12 +98,14 @@ impl Running {
         folder: TempDir,
         plugins: Vec<Plugin>,
         door: Door,
+        nginx: Option<Nginx>,
         ready: &Ready,
         patience: Duration,
     ) -> Result<Self, StartError> {
         let unset = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
         let mut running = Self {
             child,
+            nginx,
             folder,
             plugins,
             listeners: BTreeMap::new(),
@@ -242,6 +246,12 @@ impl Running {
         &self.child
     }
 
+    /// The disk cache for archives, if there is one.
+    #[must_use]
+    pub fn nginx(&self) -> Option<&Nginx> {
+        self.nginx.as_ref()
+    }
+
     /// GET through the listener.
     ///
     /// # Errors
@@ -370,6 +380,14 @@ impl Running {
     #[must_use]
     pub fn stop(self) -> ExitStatus {
         self.child.signal(Signal::SIGTERM);
+        let exit = self.child_ends();
+        if let Some(nginx) = &self.nginx {
+            nginx.stop();
+        }
+        exit
+    }
+
+    fn child_ends(&self) -> ExitStatus {
         match self.child.wait_at_most(Duration::from_secs(5)) {
             Some(status) => status,
             None => {

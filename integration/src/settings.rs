@@ -48,6 +48,9 @@ pub struct Variables {
     /// With it what is written to Redis is signed, and what is read must be; handed on as the token is
     #[arg(long, env = "REDIS_SIGNING_KEY", hide_env_values = true)]
     pub redis_signing_key: Option<String>,
+    /// A folder: archives are cached there on disk, by an nginx behind Envoy
+    #[arg(long, env = "ARCHIVES", hide_env_values = true)]
+    pub archives: Option<String>,
     #[command(flatten)]
     later: Later,
 }
@@ -57,8 +60,6 @@ pub struct Variables {
 struct Later {
     #[arg(long, env = "NGINX_WASM", hide = true)]
     nginx_wasm: Option<String>,
-    #[arg(long, env = "ARCHIVES", hide = true)]
-    archives: Option<String>,
     #[arg(long, env = "EVENTS", hide = true)]
     events: Option<String>,
     #[arg(long, env = "EVENTS_HTTP", hide = true)]
@@ -88,6 +89,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// REDIS_HTTP
     pub redis: Option<RedisHttp>,
+    /// ARCHIVES, absolute
+    pub archives: Option<PathBuf>,
     /// What Envoy has in its environment, and the filter in its own: REDIS_TOKEN, REDIS_SIGNING_KEY
     pub secrets: Vec<(&'static str, Secret)>,
 }
@@ -137,6 +140,7 @@ impl Variables {
             config: given(&self.config).map(config).transpose()?,
             tls: given(&self.tls).map(tls).transpose()?,
             redis: self.redis()?,
+            archives: given(&self.archives).map(archives).transpose()?,
             secrets: self
                 .secrets()
                 .into_iter()
@@ -185,7 +189,6 @@ impl Variables {
         let later = &self.later;
         for (variable, value, what) in [
             ("NGINX_WASM", &later.nginx_wasm, "nginx as a host"),
-            ("ARCHIVES", &later.archives, "a disk cache for archives"),
             (
                 "EVENTS_HTTP",
                 &later.events_http,
@@ -239,6 +242,20 @@ fn address(variable: &'static str, text: &str) -> Parsed<SocketAddr> {
         variable,
         format!("expected an address and a port such as 127.0.0.1:8080 or [::]:8080, got {text:?}"),
     )
+}
+
+/// Whether it can be one is seen when it is made: [`crate::archives::Folder::open`].
+fn archives(text: &str) -> Parsed<PathBuf> {
+    // In nginx's configuration it stands as it is.
+    if text.contains(['"', '\'', ';', '{', '}', '$', '\\']) || text.contains(char::is_whitespace) {
+        return wrong(
+            "ARCHIVES",
+            format!(
+                "expected a folder without spaces, quotes and ; {{ }} $ \\ in its path, got {text:?}"
+            ),
+        );
+    }
+    std::path::absolute(text).or_else(|error| wrong("ARCHIVES", format!("got {text:?}: {error}")))
 }
 
 fn workers(text: &str) -> Parsed<u16> {
@@ -315,7 +332,7 @@ mod tests {
                 "CONFIG" => variables.config = value,
                 "TLS" => variables.tls = value,
                 "NGINX_WASM" => variables.later.nginx_wasm = value,
-                "ARCHIVES" => variables.later.archives = value,
+                "ARCHIVES" => variables.archives = value,
                 "REDIS_HTTP" => variables.redis_http = value,
                 "REDIS_TOKEN" => variables.redis_token = value,
                 "REDIS_SIGNING_KEY" => variables.redis_signing_key = value,
@@ -422,7 +439,7 @@ mod tests {
                 "expected a certificate file, got \"/nonexistent/c.pem\"",
             ),
             ("NGINX_WASM", "/usr/sbin/nginx", "not supported yet"),
-            ("ARCHIVES", "/var/cache", "not supported yet"),
+            ("ARCHIVES", "/a b", "expected a folder without spaces"),
             ("REDIS_HTTP", "7379", "expected 127.0.0.1:7379 (a webdis)"),
             ("REDIS_TOKEN", "hunter2", "expected REDIS_HTTP beside it"),
             ("REDIS_SIGNING_KEY", "k", "expected REDIS_HTTP beside it"),

@@ -281,8 +281,7 @@ fn an_archive_that_stalls_is_ended_and_one_that_flows_is_not() {
     let origin = Origin::start(&[]).unwrap();
     let running = gateway(&origin)
         .edit(|bootstrap| {
-            let manager = bootstrap.connection_manager(0)?;
-            let route = &mut manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
+            let route = &mut bootstrap.route(0, "forwarded")?["route"];
             assert_eq!(route["idle_timeout"], "30s");
             route["idle_timeout"] = "1s".into();
             Ok(())

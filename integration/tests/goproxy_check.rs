@@ -150,7 +150,7 @@ fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
     let folder = folder("targets")?;
     let sumdb = r#"{"sumdb": [{"name": "sum.golang.org", "target": "sumdb_public"}, {"name": "sum.corp.example", "target": "nowhere"}],
         "redirects": [{"host": "a.example", "target": "goproxy_public"}, {"host": "b.example", "target": "elsewhere"}],
-        "cache": {"redis": {"gateway": "webdis", "target": "redis_http"}},"#;
+        "cache": {"redis": {"gateway": "webdis", "target": "redis_http"}, "disk": {"target": "archives"}},"#;
     fs::write(folder.join("a.json"), MINIMAL.replacen('{', sumdb, 1))?;
     fs::write(folder.join("b.json"), MINIMAL)?;
     fs::write(folder.join("envoy.yaml"), BOOTSTRAP)?;
@@ -167,7 +167,8 @@ fn every_target_is_a_cluster_of_the_bootstrap() -> Result<(), Box<dyn Error>> {
     let database = format!(r#"a.json: sumdb[1].target: {missing} "nowhere""#);
     let redirect = format!(r#"a.json: redirects.hosts[1].target: {missing} "elsewhere""#);
     let redis = format!(r#"a.json: cache.redis.target: {missing} "redis_http""#);
-    let all = format!("{database}\n{redirect}\n{redis}\n");
+    let disk = format!(r#"a.json: cache.disk.target: {missing} "archives""#);
+    let all = format!("{database}\n{redirect}\n{redis}\n{disk}\n");
     assert_eq!((status, err), (1, all));
     assert_eq!(
         out,

@@ -22,7 +22,7 @@ use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Request, body};
 use goproxy_core::{
     Answer, AnswerBody, AnswerHead, BodyStep, CalloutOutcome, ForwardedHead, Gateway, HeadStep,
-    HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Timestamp,
+    HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Through, Timestamp,
 };
 
 const CONFIG: &str = include_str!("../examples/config/valid/minimal.json");
@@ -103,6 +103,7 @@ fn forwarded_archive(criterion: &mut Criterion) {
                 head: AnswerHead::read(ARCHIVE_FIELDS.iter().copied()),
                 end_of_stream: false,
                 made_by: MadeBy::Upstream,
+                through: Through::default(),
             };
             let step = gateway.on_forwarded_head(id, answer, now);
             assert!(matches!(step, HeadStep::Send { .. }), "{step:?}");

@@ -9,6 +9,7 @@
 
 mod authority;
 mod compile;
+mod disk;
 mod document;
 mod env;
 mod error;
@@ -25,6 +26,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use disk::Disk;
 pub use env::EnvName;
 pub use error::{ConfigError, Problem};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
@@ -60,6 +62,10 @@ pub struct Config {
     pub redirects: Redirects,
     /// Bounds of the memory cache of one VM.
     pub memory: Memory,
+    /// Bounds of the cache that all workers of a process share.
+    pub shared: Shared,
+    /// The host's disk cache for archives, if there is one.
+    pub disk: Option<Disk>,
     /// Redis behind memory, if there is one.
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
@@ -168,6 +174,13 @@ pub struct Memory {
     pub size: usize,
     /// The largest object that is stored, in bytes; at most `size`.
     pub max_object: usize,
+}
+
+/// Bounds of the cache that all workers of the host's process share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// All entries together, in bytes; 0 is no shared cache.
+    pub size: usize,
 }
 
 /// How long an answer is served without asking again, by the class of its endpoint. Zero is "not stored".

@@ -4,6 +4,7 @@
 //! twice.
 
 mod copying;
+mod disk;
 mod explaining;
 mod redirecting;
 mod streaming;
@@ -23,8 +24,10 @@ use crate::upstream::{Source, Upstream};
 use crate::verdict::{Failure, Fault, Verdict};
 
 pub(crate) use copying::Copies;
+pub use disk::Through;
+pub(crate) use disk::{DiskUse, Otherwise};
 use explaining::{Explaining, Trouble};
-pub(crate) use redirecting::located;
+pub(crate) use redirecting::{located, without_disk};
 use streaming::Streaming;
 
 /// What of the configuration an exchange needs.
@@ -52,6 +55,7 @@ pub(crate) struct Ask {
     pub(crate) caches_only: bool,
     /// An old copy that memory holds: better than an outage.
     pub(crate) stale: Option<Rc<Entry>>,
+    pub(crate) disk: DiskUse,
 }
 
 impl Ask {
@@ -92,6 +96,8 @@ pub(crate) enum Exchange {
     Waiting(Ask),
     /// The host asks the upstream; the head of the answer is to come.
     Forwarded(Ask, Rc<Upstream>, Via),
+    /// The host asks the disk cache alone; the head of the answer is to come.
+    OnDisk(Ask, Otherwise),
     /// The host streams the body, of which a copy is made while it is small enough.
     Streaming(Streaming),
     /// The host streams the body of an error, of which only the words go on.
@@ -174,6 +180,8 @@ pub(crate) enum Landed {
         path: Option<String>,
         via: Via,
     },
+    /// This, unless the disk cache has it.
+    Otherwise(Box<Ask>, Otherwise),
 }
 
 /// The head of a forwarded answer.
@@ -187,6 +195,8 @@ pub struct ForwardedHead {
     pub end_of_stream: bool,
     /// Who made the answer.
     pub made_by: MadeBy,
+    /// What is said of it by those whom it passed.
+    pub through: Through,
 }
 
 /// Who made the answer to a forwarded request.
@@ -269,6 +279,18 @@ impl Exchange {
                 };
                 Landed::Reply(ask.reply(entry, from, now))
             }
+            Landing::Shared { entry, followed } => {
+                let from = if *followed {
+                    Provenance::Upstream {
+                        collapsed: true,
+                        stored: true,
+                        stale: ask.stale.is_some(),
+                    }
+                } else {
+                    Provenance::Cache(Tier::Shared)
+                };
+                Landed::Reply(ask.reply(entry, from, now))
+            }
             Landing::Cached(found) => {
                 let from = Provenance::Cache(Tier::Redis);
                 Landed::Reply(ask.reply(&found.entry, from, now))
@@ -277,7 +299,7 @@ impl Exchange {
                 let from = Provenance::Stale(failure.fault.status());
                 Landed::Reply(ask.reply(entry, from, now))
             }
-            Landing::NotCached => Landed::Reply(reply::not_cached(&ask.request_id)),
+            Landing::NotCached => Landed::Otherwise(Box::new(ask), Otherwise::NotCached),
             Landing::Known(upstream) => stream(ask, upstream, Via::Choice),
             Landing::Located(upstream, None) | Landing::Oversized(upstream) => {
                 stream(ask, upstream, Via::Probe)
@@ -285,7 +307,9 @@ impl Exchange {
             Landing::Located(upstream, Some(location)) => {
                 located(ask, upstream, location, 0, settings)
             }
-            Landing::Failed(failure) => Landed::Reply(reply::failure(failure, &ask.request_id)),
+            Landing::Failed(failure) => {
+                Landed::Otherwise(Box::new(ask), Otherwise::Failed(failure.clone()))
+            }
             Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
         })
     }
@@ -297,8 +321,13 @@ impl Exchange {
         settings: Settings<'_>,
         now: Timestamp,
     ) -> (Option<Self>, HeadStep, Option<Keep>) {
-        let Self::Forwarded(ask, upstream, via) = self else {
-            return (Some(self), HeadStep::Pass, None);
+        let (ask, upstream, via) = match self {
+            Self::Forwarded(ask, upstream, via) => (ask, upstream, via),
+            Self::OnDisk(ask, otherwise) => {
+                let (exchange, step) = otherwise.on_head(ask, &answer, settings);
+                return (exchange, step, None);
+            }
+            _ => return (Some(self), HeadStep::Pass, None),
         };
         let replace = |reply| (None, HeadStep::Replace(reply), None);
         // Behind a pipe there is another: the client comes again, and this one is passed over.
@@ -310,7 +339,7 @@ impl Exchange {
         }
         match answer.verdict() {
             Verdict::Found => {
-                let (exchange, step) = Streaming::begin(ask, &upstream, &answer, settings);
+                let (exchange, step) = Streaming::begin(ask, &upstream.name, &answer, settings);
                 (exchange, step, None)
             }
             // It was asked alone, because it seemed to have it: so nobody knows whether the others have it.
@@ -340,6 +369,16 @@ impl Exchange {
         }
     }
 
+    /// What the client asked for, where the disk cache was asked for it.
+    pub(crate) fn asked_of_disk(&self) -> Option<&Ask> {
+        let ask = match self {
+            Self::Waiting(ask) | Self::Forwarded(ask, ..) | Self::OnDisk(ask, _) => ask,
+            Self::Streaming(streaming) => streaming.ask(),
+            Self::Explaining(_) => return None,
+        };
+        (ask.disk == DiskUse::Asked).then_some(ask)
+    }
+
     /// Whether the exchange has something to say about the answer that the host is sending.
     pub(crate) const fn is_watching(&self) -> bool {
         !matches!(self, Self::Waiting(_))
@@ -350,7 +389,7 @@ impl Exchange {
         match self {
             Self::Streaming(streaming) => streaming.wants(),
             Self::Explaining(explaining) => explaining.room(),
-            Self::Waiting(_) | Self::Forwarded(..) => 0,
+            Self::Waiting(_) | Self::Forwarded(..) | Self::OnDisk(..) => 0,
         }
     }
 
@@ -363,7 +402,9 @@ impl Exchange {
         match self {
             Self::Streaming(streaming) => streaming.on_body(piece, now),
             Self::Explaining(explaining) => explaining.on_body(piece, now),
-            Self::Waiting(_) | Self::Forwarded(..) => (Some(self), BodyStep::Pass, None),
+            Self::Waiting(_) | Self::Forwarded(..) | Self::OnDisk(..) => {
+                (Some(self), BodyStep::Pass, None)
+            }
         }
     }
 }

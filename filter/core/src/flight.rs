@@ -1,15 +1,17 @@
-//! One key's way through Redis and the upstreams, as a state machine. Exchanges wait on it; it knows none of them.
+//! One key's way through Redis and the upstreams, or behind another worker that goes it, as a state machine. Exchanges wait on it; it knows none of them.
 //!
 //! A flight has at most one callout out at a time. Every transition consumes it, so an outcome that comes twice or too
 //! late finds no flight that waits for it.
 
 mod ask;
+mod lease;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::age::{Age, age_of, is_invalidated};
+use crate::cache::shared::{LEASE, Shared};
 use crate::cache::{Answered, ContentType, Entry, Key, Lifetime, UpstreamCacheControl};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::{FallThrough, Invalidation, Redirects};
@@ -125,6 +127,8 @@ pub(crate) struct Flight {
     state: State,
     /// Of the callout.
     timeout: Duration,
+    /// Until when other workers wait for this flight.
+    leads: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -135,6 +139,8 @@ enum State {
     Asking(CalloutId, Timestamp),
     /// A pause before the next try.
     Pausing(Timestamp),
+    /// Another worker has it in flight. It tells when it is there; if it has not by then, it may be dead.
+    Following { until: Timestamp, since: Timestamp },
 }
 
 /// What a transition is made with.
@@ -145,6 +151,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) health: &'a mut Health,
     pub(crate) redirects: &'a Redirects,
     pub(crate) invalidate: &'a [Invalidation],
+    pub(crate) shared: Option<&'a Shared>,
     pub(crate) redis: Option<Asked<'a>>,
 }
 
@@ -162,6 +169,8 @@ pub(crate) enum Next {
 pub(crate) enum Landing {
     /// An upstream's answer, found or missing, and whether it may be stored.
     Answered { entry: Rc<Entry>, storable: bool },
+    /// The workers share it; and this flight has waited for another worker's.
+    Shared { entry: Rc<Entry>, followed: bool },
     /// Redis has it.
     Cached(Found),
     /// No upstream gave an answer, but a cache holds an old one.
@@ -181,7 +190,8 @@ pub(crate) enum Landing {
 }
 
 impl Flight {
-    /// Starts with Redis, if that is asked, else with the first place of the chain.
+    /// Starts behind another worker, if that is on its way already; else with Redis, if that is asked, else with the first
+    /// place of the chain.
     pub(crate) fn start(want: Want, turn: &mut Turn<'_>) -> Next {
         let state = State::Queued(turn.next, turn.now);
         Self {
@@ -193,8 +203,9 @@ impl Flight {
             absence: UpstreamCacheControl::default(),
             state,
             timeout: Duration::ZERO,
+            leads: None,
         }
-        .ask_redis(turn)
+        .claim(turn)
     }
 
     /// The callout was handed to the host.
@@ -218,7 +229,7 @@ impl Flight {
     pub(crate) const fn awaited(&self) -> Option<CalloutId> {
         match self.state {
             State::Queued(call, _) | State::Asking(call, _) => Some(call),
-            State::Pausing(_) => None,
+            State::Pausing(_) | State::Following { .. } => None,
         }
     }
 
@@ -228,6 +239,7 @@ impl Flight {
             State::Queued(_, until) => until.is_due(self.timeout, now),
             State::Asking(_, until) => until.is_due(self.timeout.saturating_add(self.grace()), now),
             State::Pausing(until) => until.is_due(PAUSE, now),
+            State::Following { until, .. } => until.is_due(LEASE, now),
         }
     }
 
@@ -261,6 +273,7 @@ impl Flight {
     pub(crate) fn on_due(self, turn: &mut Turn<'_>) -> Next {
         match self.state {
             State::Pausing(_) => self.ask(turn),
+            State::Following { since, .. } => self.look_again(since, turn),
             // That we ask too much at a time says nothing of Redis.
             State::Queued(..) if self.stage == Stage::Redis => {
                 self.on_outcome(CalloutOutcome::NotSent, turn)

@@ -5,9 +5,11 @@
 
 mod airspace;
 mod caching;
+mod disk;
 mod flying;
 mod knowing;
 mod pages;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
@@ -16,24 +18,26 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::cache::Key;
+use crate::cache::shared::Shared;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings, Via,
-    request_id,
+    Ask, BodyStep, Copies, DiskUse, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings,
+    Via, request_id,
 };
 use crate::flight::{Landing, USER_AGENT};
 use crate::goproxy::{Endpoint, Request};
 use crate::head::{Relevant, RequestHead};
 use crate::metrics::{Counters, Metric, count};
-use crate::reply::{self, Client, Provenance, Reply, Tier};
+use crate::reply::{self, Client, Provenance, Reply};
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Source, Sources, Upstream};
 
 use airspace::Airspace;
 use caching::{Held, RedisTier};
+pub use disk::DiskAsk;
 use flying::traceparent;
 use knowing::Way;
 
@@ -68,6 +72,8 @@ pub struct Forward {
     pub path: String,
     /// The value of `user-agent`.
     pub user_agent: &'static str,
+    /// What the disk cache is told, where it is asked in place of the upstream.
+    pub disk: Option<DiskAsk>,
 }
 
 /// The host does not give what a configuration asks of it.
@@ -90,7 +96,9 @@ pub struct Gateway {
     max_object: usize,
     /// A larger archive is not copied while it passes.
     max_copy: usize,
+    shared: Option<Shared>,
     redis: Option<RedisTier>,
+    disk: Option<Rc<Upstream>>,
     space: Rc<RefCell<Namespace>>,
     copies: Copies,
     airspace: Airspace,
@@ -123,6 +131,9 @@ impl Gateway {
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
+        // Last: what is done to it stays, should the configuration be refused.
+        let shared = host.shared.as_ref();
+        let shared = shared.and_then(|host| Shared::open(host, config.shared.size));
         // Some archives are too large for memory and not for Redis.
         let largest = redis.as_ref().map_or(0, RedisTier::max_value);
         Ok(Self {
@@ -133,7 +144,12 @@ impl Gateway {
             namespace: (*config.namespace).into(),
             max_object: config.memory.max_object,
             max_copy: config.memory.max_object.max(largest),
+            shared,
             redis,
+            disk: config
+                .disk
+                .as_ref()
+                .map(|disk| Rc::new(Upstream::disk(disk))),
             copies,
             space,
             airspace: Airspace::default(),
@@ -183,6 +199,10 @@ impl Gateway {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return HeadStep::Pass;
         };
+        let answer = match self.judge_disk(&exchange, answer, now) {
+            Ok(answer) => answer,
+            Err(step) => return step,
+        };
         self.learn(&exchange, &answer, now);
         let (exchange, step, keep) = exchange.on_head(answer, self.settings(), now);
         self.exchanges
@@ -209,7 +229,11 @@ impl Gateway {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return BodyStep::Pass;
         };
+        let key = exchange.asked_of_disk().map(|ask| ask.key.clone());
         let (exchange, step, keep) = exchange.on_body(piece, now);
+        if let (BodyStep::Reset, Some(key)) = (&step, key) {
+            self.broke_off(key, now);
+        }
         self.exchanges
             .extend(exchange.map(|exchange| (id, exchange)));
         self.keep_all(keep);
@@ -243,6 +267,7 @@ impl Gateway {
             let arrival = self.with_ground(now, |airspace, ground| airspace.on_due(&lane, ground));
             self.land(arrival, now);
         }
+        self.tend_shared(now);
         self.relieve(now);
         self.tend_redis(now);
     }
@@ -269,7 +294,10 @@ impl Gateway {
                     path,
                     via,
                 }) => {
-                    return Some((id, self.forward(id, *ask, upstream, path, via)));
+                    return Some((id, self.forward(id, *ask, upstream, path, via, now)));
+                }
+                Some(Landed::Otherwise(ask, otherwise)) => {
+                    return Some((id, self.unless_on_disk(id, *ask, otherwise, now)));
                 }
             }
         }
@@ -318,15 +346,15 @@ impl Gateway {
         }
         let key = Key::public(&self.namespace, request.canonical());
         let caches_only = found.fetch_disabled || request.cached_only();
-        let held = self.held(&key, &request, source, now);
-        let memory = Provenance::Cache(Tier::Memory);
+        let (held, tier) = self.held(&key, &request, source, now);
+        let cache = Provenance::Cache(tier);
         let stale = match held {
             Held::Fresh(entry) => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 return Step::Reply(reply);
             }
             Held::Aging { entry, ask_anew } => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 if ask_anew && !caches_only {
                     let source = source.clone();
                     let request = Rc::new(request);
@@ -335,10 +363,12 @@ impl Gateway {
                 return Step::Reply(reply);
             }
             Held::Old(entry) if caches_only => {
-                let reply = reply::entry(&entry, request.class(), memory, client, now);
+                let reply = reply::entry(&entry, request.class(), cache, client, now);
                 return Step::Reply(reply);
             }
-            Held::Nothing if caches_only && self.redis.is_none() => {
+            Held::Nothing
+                if caches_only && self.redis.is_none() && !self.keeps_on_disk(&request) =>
+            {
                 return Step::Reply(reply::not_cached(client.request_id));
             }
             Held::Old(entry) => Some(entry),
@@ -357,12 +387,13 @@ impl Gateway {
             collapsed: false,
             caches_only,
             stale,
+            disk: DiskUse::default(),
         };
         self.fetch(id, ask, found, now)
     }
 
     /// Gets what memory does not have, or has too old.
-    fn fetch(&mut self, id: StreamId, ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
+    fn fetch(&mut self, id: StreamId, mut ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
         let traceparent = traceparent(found.traceparent);
         if ask.caches_only {
             return self.wait(id, ask, None, traceparent, now);
@@ -370,15 +401,21 @@ impl Gateway {
         if let Some(reply) = self.delayed(&ask, now) {
             return Step::Reply(reply);
         }
-        let again = pages::query(found.path) == Some(reply::FOLLOW.as_bytes());
-        match self.way_to(ask, again, now) {
+        let again = pages::again(found.path);
+        if again.direct {
+            ask.disk = DiskUse::Avoided;
+        }
+        match self.way_to(ask, again.follow, now) {
             Way::Known(Landed::Reply(reply)) => Step::Reply(reply),
+            Way::Known(Landed::Otherwise(ask, otherwise)) => {
+                self.unless_on_disk(id, *ask, otherwise, now)
+            }
             Way::Known(Landed::Forward {
                 ask,
                 upstream,
                 path: None,
                 via: Via::Choice,
-            }) if !again && self.asks_redis(&ask) => {
+            }) if !again.follow && self.asks_redis(&ask) => {
                 self.wait(id, *ask, Some(upstream), traceparent, now)
             }
             Way::Known(Landed::Forward {
@@ -386,7 +423,7 @@ impl Gateway {
                 upstream,
                 path,
                 via,
-            }) => self.forward(id, *ask, upstream, path, via),
+            }) => self.forward(id, *ask, upstream, path, via, now),
             Way::Asked(ask) => self.wait(id, ask, None, traceparent, now),
         }
     }
@@ -402,10 +439,11 @@ impl Gateway {
     fn forward(
         &mut self,
         id: StreamId,
-        ask: Ask,
+        mut ask: Ask,
         upstream: Rc<Upstream>,
         path: Option<String>,
         via: Via,
+        now: Timestamp,
     ) -> Step {
         self.count(|counters| &mut counters.forwarded_total);
         let forward = Forward {
@@ -413,7 +451,9 @@ impl Gateway {
             authority: upstream.authority.clone(),
             path: path.unwrap_or_else(|| upstream.path_of(ask.request.upstream_path())),
             user_agent: USER_AGENT,
+            disk: None,
         };
+        let forward = self.by_disk(&mut ask, forward, now);
         self.exchanges
             .insert(id, Exchange::Forwarded(ask, upstream, via));
         Step::Forward(forward)

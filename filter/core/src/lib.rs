@@ -38,8 +38,8 @@ mod verdict;
 
 pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
 pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
-pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece};
-pub use gateway::{Forward, Gateway, SetupError, Step, StreamId};
+pub use exchange::{BodyStep, ForwardedHead, HeadStep, MadeBy, Piece, Through};
+pub use gateway::{DiskAsk, Forward, Gateway, SetupError, Step, StreamId};
 pub use head::RequestHead;
 pub use metrics::{Counters, Metric};
 pub use reply::{Body, Fields, Reply};

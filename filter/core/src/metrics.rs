@@ -51,6 +51,24 @@ counters! {
     overloads_total,
     /// Outcomes of callouts that nothing waited for any more.
     late_outcomes_total,
+    /// Answered from what the workers of the process share.
+    shared_hits_total,
+    /// Not in memory, and not had from what is shared.
+    shared_misses_total,
+    /// Found in what is shared, and no valid entry.
+    shared_refused_total,
+    /// Leases of flights that nobody else had in the air.
+    leases_taken_total,
+    /// Leases taken over from a worker that did not renew them.
+    leases_taken_over_total,
+    /// Flights that waited for one of another worker.
+    leases_followed_total,
+    /// Archives asked of the host's disk cache.
+    disk_requests_total,
+    /// Archives that were on the disk.
+    disk_hits_total,
+    /// Times that the disk cache failed, or what came through it broke off.
+    disk_failures_total,
     /// Read from Redis.
     redis_hits_total,
     /// Asked of Redis, and not had from it.

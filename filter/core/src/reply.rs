@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::cache::{Entry, Lifetime};
+use crate::exchange::Through;
 use crate::goproxy::{Class, PathError};
 use crate::text::{ErrorType, error_text};
 use crate::time::Timestamp;
@@ -13,6 +14,10 @@ use crate::verdict::{Failure, Fault, Missing};
 const CACHE: &str = "goproxy-wasm";
 /// The query of a path by which the gateway sends a client back to itself, now that it knows of a redirect.
 pub(crate) const FOLLOW: &str = "follow";
+/// The same, since the disk cache failed: it is not asked now.
+pub(crate) const DIRECT: &str = "direct";
+/// Both.
+pub(crate) const FOLLOW_DIRECT: &str = "follow-direct";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The header fields of an answer: names in lower case, without pseudo headers and without `content-length`.
@@ -74,6 +79,8 @@ pub(crate) enum Provenance {
 pub(crate) enum Tier {
     /// The memory of this worker.
     Memory,
+    /// What the workers of the process share.
+    Shared,
     /// Redis.
     Redis,
 }
@@ -82,6 +89,7 @@ impl Tier {
     const fn detail(self) -> &'static str {
         match self {
             Self::Memory => "; detail=memory",
+            Self::Shared => "; detail=shared",
             Self::Redis => "; detail=redis",
         }
     }
@@ -203,14 +211,16 @@ pub(crate) fn forwarded(
     lifetime: Lifetime,
     content_type: &'static str,
     length: Option<u64>,
+    through: Through,
 ) -> Fields {
+    let status = match through {
+        Through::Hit => "; hit; detail=disk",
+        _ => "; fwd=uri-miss; fwd-status=200",
+    };
     let mut fields: Fields = vec![
         ("content-type", content_type.into()),
         ("cache-control", lifetime.cache_control().into()),
-        (
-            "cache-status",
-            format!("{CACHE}; fwd=uri-miss; fwd-status=200").into(),
-        ),
+        ("cache-status", [CACHE, status].concat().into()),
     ];
     fields.extend(length.map(|bytes| ("content-length", bytes.to_string().into())));
     fields

@@ -64,6 +64,8 @@ pub(crate) struct Namespace {
     pub(crate) failing: LruCache<Key, Vec<Failing>>,
     /// Copies of archives that are being made.
     pub(crate) copies: Copies,
+    /// Archives that broke off on their way through the disk cache: until when they come without it.
+    pub(crate) broken: LruCache<Key, Timestamp>,
     /// Objects that their upstream wants to be asked for later.
     pub(crate) delays: LruCache<Key, Delay>,
     /// Objects of which an old copy is served, since their upstreams failed: until when they are not asked for anew.
@@ -118,6 +120,7 @@ impl Namespace {
             moved: LruCache::new(FEW),
             failing: LruCache::new(FEW),
             copies: Copies::default(),
+            broken: LruCache::new(FEW),
             delays: LruCache::new(FEW),
             troubled: LruCache::new(LOCATIONS),
             redis: RedisState::default(),

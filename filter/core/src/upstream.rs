@@ -34,6 +34,19 @@ impl Upstream {
         }
     }
 
+    /// The disk cache for archives, as far as its health goes. No upstream is named with a space.
+    pub(crate) fn disk(config: &config::Disk) -> Self {
+        Self {
+            name: "disk cache".into(),
+            target: (*config.target).into(),
+            authority: "archives.invalid".into(),
+            path: Box::default(),
+            timeout: Duration::ZERO,
+            max_fails: config.max_fails,
+            fail_timeout: config.fail_timeout,
+        }
+    }
+
     /// An upstream for tests.
     #[cfg(test)]
     pub(crate) fn example(name: &str, max_fails: u32) -> Self {

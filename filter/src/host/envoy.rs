@@ -1,14 +1,26 @@
 //! Envoy: how it is told where a request goes, and how it tells what became of one.
 
-use goproxy_core::{Answer, AnswerBody, AnswerHead, Callout, CalloutOutcome, Forward, MadeBy};
+use goproxy_core::{
+    Answer, AnswerBody, AnswerHead, Callout, CalloutOutcome, Forward, MadeBy, Through,
+};
 
 use crate::ffi::{self, Buffer, HostError, Map};
 use crate::pairs;
 
 /// The route of a forwarded request takes its cluster from this field (`cluster_header`).
 pub(crate) const UPSTREAM_FIELD: &str = "x-goproxy-upstream";
+/// Under which key the disk cache keeps an archive.
+const KEY_FIELD: &str = "x-goproxy-cache-key";
+/// The route behind the disk cache takes its cluster from this field.
+const ORIGIN_FIELD: &str = "x-goproxy-origin";
+/// The disk cache fetches an archive anew.
+const REFRESH_FIELD: &str = "x-goproxy-refresh";
 /// Fields by which the filter and its own host configuration speak; a client's copy is removed.
-const OWN_FIELDS: [&str; 2] = [UPSTREAM_FIELD, "x-goproxy-cache-key"];
+const OWN_FIELDS: [&str; 4] = [UPSTREAM_FIELD, KEY_FIELD, ORIGIN_FIELD, REFRESH_FIELD];
+/// What the disk cache says of an answer: `hit`, `miss`, or `failed` where it is its own.
+const DISK_FIELD: &[u8] = b"x-goproxy-disk";
+/// Why the host behind the disk cache answered itself: its response code details.
+const FAULT_FIELD: &[u8] = b"x-goproxy-fault";
 /// Fields of the client that go on with a forwarded request.
 ///
 /// `x-forwarded-proto` is Envoy's own by then: without it no route matches. The cluster takes it out again.
@@ -36,7 +48,22 @@ pub(crate) fn forward(client: &[(&[u8], &[u8])], forward: &Forward) -> Result<()
         (":path", forward.path.as_bytes()),
         ("user-agent", forward.user_agent.as_bytes()),
     ];
-    ffi::replace_map(Map::Request, &pairs::encode(kept.chain(own)))?;
+    let disk = forward.disk.as_ref();
+    let told = [
+        (KEY_FIELD, disk.map(|disk| disk.key.as_bytes())),
+        (
+            ORIGIN_FIELD,
+            disk.and_then(|disk| disk.origin.as_deref().map(str::as_bytes)),
+        ),
+        (
+            REFRESH_FIELD,
+            disk.filter(|disk| disk.refresh).map(|_| &b"1"[..]),
+        ),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    ffi::replace_map(Map::Request, &pairs::encode(kept.chain(own).chain(told)))?;
     ffi::set_field(
         Map::Request,
         UPSTREAM_FIELD,
@@ -129,12 +156,44 @@ pub(crate) fn made_by(status: u16) -> MadeBy {
     if status == 200 {
         return MadeBy::Upstream;
     }
-    // <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details>
-    match ffi::property("response\0code_details").as_deref() {
+    match code_details().as_deref() {
         Ok(b"via_upstream") => MadeBy::Upstream,
-        Ok(b"route_not_found" | b"direct_response" | b"cluster_not_found") => {
-            MadeBy::HostWithoutTarget
-        }
+        Ok(details) => host(details, status),
+        Err(_) => host(b"", status),
+    }
+}
+
+/// What is said of an answer that came through the disk cache, by it and by the listener of ours behind it.
+pub(crate) fn through(fields: &[(&[u8], &[u8])], status: u16) -> Through {
+    let said = |wanted: &[u8]| {
+        let field = fields.iter().find(|(name, _)| *name == wanted);
+        field.map(|(_, value)| *value)
+    };
+    match (said(DISK_FIELD), said(FAULT_FIELD)) {
+        (Some(b"failed"), _) => Through::Failed,
+        // The one route there that answers itself.
+        (_, Some(b"direct_response")) => Through::NotStored,
+        (_, Some(details)) => Through::Behind(host(details, status)),
+        (Some(b"hit"), None) => Through::Hit,
+        _ => Through::Silent,
+    }
+}
+
+/// Whether an answer broke off because of who sent it, and not because the client left.
+pub(crate) fn is_broken() -> bool {
+    code_details()
+        .is_ok_and(|details| details.starts_with(b"upstream_reset_after_response_started"))
+}
+
+/// <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details>
+fn code_details() -> Result<Vec<u8>, HostError> {
+    ffi::property("response\0code_details")
+}
+
+/// Which of the host's own answers it is.
+fn host(details: &[u8], status: u16) -> MadeBy {
+    match details {
+        b"route_not_found" | b"direct_response" | b"cluster_not_found" => MadeBy::HostWithoutTarget,
         _ if status == 504 => MadeBy::HostAfterTimeout,
         _ => MadeBy::HostUnreachable,
     }

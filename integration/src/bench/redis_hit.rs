@@ -143,14 +143,17 @@ fn were_hits(origin: &Origin, gateway: &Running, before: u64, rounds: &[Round]) 
     }
 }
 
-/// As shipped but for its upstream, a Redis, and a memory that keeps nothing.
+/// As shipped but for its upstream, a patient Redis, and a memory and shared slots that keep nothing.
 fn forgetful(origin: &Origin, webdis: &Webdis) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let gateway = Gateway::builder().redis_http(&webdis.addr().to_string());
     let chain = lists::chain(&origin.url())?;
-    let made = plugin_config::make(&shipped, &chain, &[], gateway.redis())?;
+    let made = plugin_config::make(&shipped, &chain, &[], gateway.redis(), false)?;
     let mut configuration: Value = serde_json::from_str(&made)?;
     configuration["cache"]["memory"] = json!({"size": "0B"});
+    // What else the machine does must not open the breaker.
+    configuration["cache"]["redis"]["timeout"] = json!("2s");
+    configuration["cache"]["shared"] = json!({"size": "0B"});
     Ok(gateway
         .upstream(&origin.url())
         .config_json(configuration.to_string()))

@@ -113,7 +113,7 @@ pub(super) fn with_filter(origin: &Origin, max_object: &str) -> Result<Gateway> 
     let shipped = PluginFile::shipped()?.configuration()?;
     let chain = lists::chain(&origin.url())?;
     let mut configuration: serde_json::Value =
-        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None)?)?;
+        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None, false)?)?;
     configuration["cache"]["memory"]["max_object"] = json!(max_object);
     Ok(Gateway::builder()
         .upstream(&origin.url())
@@ -167,9 +167,9 @@ pub(super) fn routes_of_the_gateway(
         .into_iter()
         .next()
         .unwrap_or_default();
+    let mut forwarded = bootstrap.route(0, "forwarded")?.clone();
     let routes =
         &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"][0]["routes"];
-    let mut forwarded = routes[0].clone();
     forwarded["match"] = from_json(json!({"prefix": "/"}));
     if let Some(route) = forwarded["route"].as_mapping_mut() {
         route.remove("cluster_header");

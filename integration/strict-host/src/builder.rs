@@ -12,6 +12,7 @@ use crate::tally::{Callback, Tally};
 use crate::vm::{Plugin, Vm, VmState};
 
 /// How a host is made.
+#[derive(Clone)]
 pub struct Builder {
     plugin: Option<Plugin>,
     workers: usize,
@@ -59,21 +60,31 @@ impl Builder {
     /// # Errors
     /// The plugin is broken, or refuses the configuration.
     pub fn start(self, configuration: &str) -> Result<Host, StrictHostError> {
-        let plugin = match &self.plugin {
-            Some(plugin) => plugin.clone(),
-            None => Plugin::release()?,
-        };
         let process = Rc::new(RefCell::new(Process::default()));
         let mut vms = Vec::new();
         for worker in 0..=self.workers {
-            vms.push(Vm::new(&plugin, self.vm_state(worker, &process))?);
+            vms.push(self.vm(worker, &process)?);
         }
-        let mut host = Host::of(vms, process);
+        let mut host = Host::of(self, vms, process);
         host.new_listener(configuration)?;
         Ok(host)
     }
 
-    fn vm_state(&self, worker: usize, process: &Rc<RefCell<Process>>) -> VmState {
+    /// A VM for a worker. No two get the same random numbers.
+    pub(crate) fn vm(
+        &self,
+        worker: usize,
+        process: &Rc<RefCell<Process>>,
+    ) -> Result<Vm, StrictHostError> {
+        let plugin = match &self.plugin {
+            Some(plugin) => plugin.clone(),
+            None => Plugin::release()?,
+        };
+        let random = process.borrow_mut().next_vm();
+        Vm::new(&plugin, self.vm_state(worker, random, process))
+    }
+
+    fn vm_state(&self, worker: usize, random: u64, process: &Rc<RefCell<Process>>) -> VmState {
         VmState {
             worker,
             rules: self.rules,
@@ -93,7 +104,7 @@ impl Builder {
             stop_iteration: false,
             memory: None,
             allocate: None,
-            random: worker as u64 + 1,
+            random,
             stderr: String::new(),
             log: VecDeque::new(),
             tally: Tally::default(),

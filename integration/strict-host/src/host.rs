@@ -21,6 +21,8 @@ pub struct StreamHandle(pub(crate) u64);
 
 /// The host.
 pub struct Host {
+    /// How its VMs are made.
+    pub(crate) builder: Builder,
     /// Of the workers; the last one is the main thread's, which never sees a request.
     pub(crate) vms: Vec<Vm>,
     pub(crate) process: Rc<RefCell<Process>>,
@@ -28,7 +30,7 @@ pub struct Host {
     pub(crate) listeners: Vec<Listener>,
     /// Worker and context of each stream that is known to the host still.
     pub(crate) places: HashMap<u64, (usize, u32)>,
-    ended: HashMap<u64, Stream>,
+    pub(crate) ended: HashMap<u64, Stream>,
     last_stream: u64,
     hold_deletions: bool,
     hold_wake_ups: bool,
@@ -51,8 +53,9 @@ impl Host {
         Builder::default()
     }
 
-    pub(crate) fn of(vms: Vec<Vm>, process: Rc<RefCell<Process>>) -> Self {
+    pub(crate) fn of(builder: Builder, vms: Vec<Vm>, process: Rc<RefCell<Process>>) -> Self {
         Self {
+            builder,
             vms,
             process,
             automatic_timeouts: true,
@@ -301,6 +304,11 @@ impl Host {
     pub fn release_wake_ups(&mut self) -> Done {
         self.hold_wake_ups = false;
         self.settle()
+    }
+
+    /// Queues have woken nobody: what was held is gone, and the messages are still in their queues.
+    pub fn lose_wake_ups(&mut self) {
+        self.process.borrow_mut().wake_ups.clear();
     }
 
     /// Delivers one wake-up; false if there is none.

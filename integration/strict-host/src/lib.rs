@@ -15,7 +15,9 @@
 //! | A17 | an answer stops the stream whose callback is under way, whomever it is for |
 //! | A18 | a root context's callouts end with it, untold |
 //! | B21 | answers run when the VM has returned, each nested in the one before |
+//! | C27 | a key that does not exist takes any number; a stale number is refused |
 //! | C31, C33 | a queue's wake-ups go to the last who registered it, if that one still lives |
+//! | C34 | a VM that died leaves shared data and queues behind, and its queue wakes the new one |
 //! | D39 | asking for ticks starts the period anew |
 
 mod builder;
@@ -25,7 +27,9 @@ mod context;
 mod error;
 mod host;
 mod listeners;
+mod neighbour;
 mod process;
+mod reload;
 mod root_life;
 mod rules;
 mod seen;

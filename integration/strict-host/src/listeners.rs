@@ -90,6 +90,19 @@ impl Host {
         Ok(roots)
     }
 
+    /// A new VM of a worker takes the configurations of all listeners.
+    pub(crate) fn configure_anew(&mut self, worker: usize) -> Done {
+        for listener in &mut self.listeners {
+            let vm = &mut self.vms[worker];
+            let Some(root) = vm.configure(&listener.configuration)? else {
+                let log = vm.peek().logged();
+                return Err(StrictHostError::ImpureConfiguration { worker, log });
+            };
+            listener.roots[worker] = root;
+        }
+        Ok(())
+    }
+
     /// The drain of the old configuration is over before its requests are: their clients are cut off.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ pub(crate) struct Process {
     pub(crate) clusters: HashMap<String, Cluster>,
     pub(crate) wake_ups: VecDeque<WakeUp>,
     pub(crate) last_callout: u64,
+    last_vm: u64,
     data: HashMap<Vec<u8>, (Vec<u8>, u32)>,
     last_cas: u32,
     queues: Vec<Queue>,
@@ -61,6 +62,12 @@ impl Process {
         self.clusters.get(name).copied().unwrap_or_default()
     }
 
+    /// Counts the VMs that were ever made.
+    pub(crate) fn next_vm(&mut self) -> u64 {
+        self.last_vm += 1;
+        self.last_vm
+    }
+
     // === shared data ===
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<(Vec<u8>, u32), Status> {
@@ -87,6 +94,16 @@ impl Process {
             self.data.len(),
             self.data.values().map(|(value, _)| value.len()).sum(),
         )
+    }
+
+    /// Names and lengths of all values that have some.
+    pub(crate) fn shared_values(&self) -> Vec<(Vec<u8>, usize)> {
+        let values = self.data.iter().filter(|(_, (value, _))| !value.is_empty());
+        let mut all: Vec<_> = values
+            .map(|(name, (value, _))| (name.clone(), value.len()))
+            .collect();
+        all.sort();
+        all
     }
 
     // === queues ===

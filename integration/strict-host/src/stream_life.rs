@@ -9,10 +9,19 @@ use crate::wire::{self, Field};
 
 /// `FilterHeadersStatus::Continue`, and the same of a body.
 const CONTINUE: u32 = 0;
-/// Fields of the filter that the shipped route takes out before a request goes on.
-const OWN_FIELDS: [&str; 2] = ["x-goproxy-upstream", "x-goproxy-cache-key"];
+/// Fields of the filter that the shipped routes take out before a request goes on: the route of the disk cache only the
+/// first.
+const OWN_FIELDS: [&str; 4] = [
+    "x-goproxy-upstream",
+    "x-goproxy-cache-key",
+    "x-goproxy-origin",
+    "x-goproxy-refresh",
+];
 
 type Done = Result<(), StrictHostError>;
+
+/// The details of an answer that broke off.
+const CUT: &str = "upstream_reset_after_response_started{remote_reset}";
 
 /// An answer that the host makes itself.
 struct HostAnswer {
@@ -128,7 +137,13 @@ impl Vm {
         }
         if let Some(stream) = self.state().stream(id) {
             let mut fields = stream.request_fields.clone();
-            fields.retain(|(name, _)| !OWN_FIELDS.contains(&name.as_str()));
+            let to_disk = wire::value(&fields, OWN_FIELDS[1]).is_some();
+            let own = if to_disk {
+                &OWN_FIELDS[..1]
+            } else {
+                &OWN_FIELDS
+            };
+            fields.retain(|(name, _)| !own.contains(&name.as_str()));
             let path = wire::text(&fields, ":path").unwrap_or_default().to_owned();
             stream.forwarded = Some(Forwarded {
                 cluster,
@@ -314,7 +329,12 @@ impl Vm {
         match self.open(id).map(|stream| stream.response) {
             None => Ok(()),
             Some(Response::None) => self.host_answers(id, answer),
-            Some(_) => self.end(id, End::Reset),
+            Some(_) => {
+                if let Some(stream) = self.state().stream(id) {
+                    stream.details = CUT.to_owned();
+                }
+                self.end(id, End::Reset)
+            }
         }
     }
 

@@ -14,8 +14,7 @@ fn impatient() -> World {
         upstream["timeout"] = "1s".into();
         let config = config(origin, json!({"upstreams": [upstream]}));
         gateway.config_json(config.to_string()).edit(|bootstrap| {
-            let route = &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
-            route["idle_timeout"] = "0.5s".into();
+            bootstrap.route(0, "forwarded")?["route"]["idle_timeout"] = "0.5s".into();
             Ok(())
         })
     })

@@ -283,9 +283,7 @@ fn an_upstream_that_accepts_and_says_nothing_is_given_up() {
             .config_json(config.to_string())
             .cluster("silent", &url)
             .edit(|bootstrap| {
-                let route = &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"]
-                    [0]["routes"][0]["route"];
-                route["idle_timeout"] = "1s".into();
+                bootstrap.route(0, "forwarded")?["route"]["idle_timeout"] = "1s".into();
                 Ok(())
             })
     });

@@ -7,7 +7,7 @@ use goproxy_integration::running::Running;
 use serde_json::json;
 
 use crate::cluster_world::Cluster;
-use crate::shared::{Look, config, get, of, start};
+use crate::shared::{Look, config, forget, get, of, start};
 use crate::world::{assert_unharmed, eventually};
 
 const OBJECTS: usize = 60;
@@ -19,7 +19,7 @@ fn path(number: usize) -> String {
 /// Asks Redis each time.
 fn gateway(origin: &Origin, cluster: &Cluster) -> Running {
     let mut config = config(origin, json!({}));
-    config["cache"]["memory"] = json!({"size": "0B"});
+    forget(&mut config);
     start(of(origin, &config).redis_http(&cluster.webdis.addr().to_string()))
 }
 

@@ -139,7 +139,7 @@ fn an_upstream_that_forbids_it_is_not_cached() {
 fn the_cache_has_a_budget_and_the_least_used_goes_first() {
     for workers in [1, 2] {
         let world = World::with(|gateway, origin| {
-            let cache = json!({"cache": {"memory": {"size": "64KiB", "max_object": "16KiB"}}});
+            let cache = json!({"cache": {"memory": {"size": "64KiB", "max_object": "16KiB"}, "shared": {"size": "0B"}}});
             gateway
                 .workers(workers)
                 .config_json(config(origin, cache).to_string())

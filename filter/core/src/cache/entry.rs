@@ -13,6 +13,8 @@ pub(super) const FORMAT: u8 = 1;
 /// Magic, format, content type, status, three moments, two lengths, body hash, checksum.
 const FIXED: usize = 56;
 const CHECKSUM: usize = 48;
+/// Where the key's length is.
+const KEY_LENGTH: usize = 32;
 
 /// The media types that a module proxy's answers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +254,18 @@ impl Entry {
         })
     }
 
+    /// Whether a stored form is of the object `key`, as far as its words go: nothing else is verified.
+    pub(super) fn is_of(stored: &[u8], key: &str) -> bool {
+        let length = stored
+            .get(KEY_LENGTH..)
+            .and_then(<[u8]>::first_chunk)
+            .map(|length| u16::from_le_bytes(*length));
+        length.is_some_and(|length| usize::from(length) == key.len())
+            && stored
+                .get(FIXED..)
+                .is_some_and(|rest| rest.starts_with(key.as_bytes()))
+    }
+
     /// What is known besides the bytes.
     pub const fn head(&self) -> &EntryHead {
         &self.head
@@ -342,6 +356,20 @@ mod tests {
             (read.body(), read.upstream(), read.etag()),
             (&b"v1.0.0\n"[..], "public", written.etag())
         );
+    }
+
+    #[test]
+    fn a_stored_form_names_its_object() {
+        let stored = entry();
+        for (key, is) in [
+            (KEY, true),
+            (&KEY[1..], false),
+            (&KEY[..KEY.len() - 1], false),
+            ("", false),
+        ] {
+            assert_eq!(Entry::is_of(stored.stored(), key), is, "{key}");
+        }
+        assert!(!Entry::is_of(b"", "") && !Entry::is_of(&[0; 40], ""));
     }
 
     #[test]

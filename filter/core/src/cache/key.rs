@@ -23,6 +23,11 @@ impl Key {
         Self(key.into())
     }
 
+    /// A key as another worker names it: something to look for, and nothing else.
+    pub(crate) fn named(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -5,6 +5,7 @@ mod freshness;
 mod key;
 mod memory;
 pub mod redis;
+pub(crate) mod shared;
 
 pub use entry::{Answered, ContentType, Corrupt, Entry, EntryHead};
 pub use freshness::{Lifetime, UpstreamCacheControl};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::authority::Authority;
+use super::disk::{Disk, check_disk};
 use super::document::{
     CacheDocument, ChainEntry, DatabaseDocument, Document, FreshnessDocument, InvalidationDocument,
     MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
@@ -14,7 +15,7 @@ use super::redis;
 use super::text::{Name, Namespace};
 use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
-    Route, Serve, Unlisted, Upstream,
+    Route, Serve, Shared, Unlisted, Upstream,
 };
 use crate::goproxy::pattern::Pattern;
 
@@ -45,6 +46,7 @@ pub(super) fn compile(
 ) -> Option<Config> {
     check_names(&document, problems);
     check_reachable(&document.routes.0, problems);
+    check_disk(&document, problems);
     let namespace = namespace(document.namespace, default_namespace, problems);
     let freshness = freshness(&document.cache.freshness, FRESHNESS);
     let names: Vec<&str> = document
@@ -58,7 +60,9 @@ pub(super) fn compile(
     let redirects = redirects(document.redirects, problems);
     let CacheDocument {
         memory,
+        shared,
         redis,
+        disk,
         invalidate,
         ..
     } = document.cache;
@@ -76,7 +80,11 @@ pub(super) fn compile(
         sumdb,
         redirects,
         memory,
+        shared: Shared {
+            size: shared.size.0,
+        },
         redis,
+        disk: disk.map(Disk::from),
         freshness,
         events,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),

@@ -7,7 +7,8 @@ use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
 use super::redis::RedisDocument;
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, Timeout,
+    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize,
+    Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -211,14 +212,18 @@ object! {
     struct CacheDocument {
         /// The cache in the filter's own memory, one for each worker of the host.
         memory: MemoryDocument = {},
+        /// The cache that all workers of the host's process share.
+        shared: SharedDocument = {},
         /// A Redis that all workers and replicas share. Default: none.
         redis: Option<RedisDocument>,
+        /// The cache for archives on the host's disk: on Envoy a stock nginx behind it. Default: none.
+        disk: Option<DiskDocument>,
         /// How long an answer is served without asking again.
         freshness: FreshnessDocument = {},
         /// Entries that are too old to be served.
         invalidate: List<InvalidationDocument, 0, 256> = [],
     }
-    later: ["shared"]
+    later: []
 }
 
 object! {
@@ -228,6 +233,31 @@ object! {
         size: MemorySize = "32MiB",
         /// The largest object that is stored. Default: 256KiB, or `size` where that is less.
         max_object: Option<ObjectSize>,
+    }
+    later: []
+}
+
+object! {
+    /// The cache that all workers of the host's process share, and by which only one of them fetches what several are
+    /// asked for. It is in the host's memory, beside those of the workers.
+    struct SharedDocument {
+        /// All entries together, half of it for those of up to 4 KiB, half for those of up to 64 KiB; larger ones do not
+        /// enter. `0B` turns it off. The size that was put to work last holds for the whole process.
+        size: SharedSize = "32MiB",
+    }
+    later: []
+}
+
+object! {
+    /// The cache for archives on the host's disk: archives are asked of it, and it asks the upstreams.
+    struct DiskDocument {
+        /// What the host calls it: on Envoy a cluster's name, and no upstream's.
+        target: Target,
+        /// So many failures of its own in a row, for different modules, put it aside; 0 never does. Archives come from the
+        /// upstreams then.
+        max_fails: MaxFails = 1,
+        /// How long it is put aside, and how long it is not asked for an archive that broke off.
+        fail_timeout: FailTimeout = "8s",
     }
     later: []
 }

@@ -22,7 +22,7 @@ use super::read::{List, Read, Text};
 use super::redis::{Prefix, RedisGateway};
 use super::span::{
     BatchAge, BatchBytes, BatchCount, FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment,
-    MutableAge, ObjectSize, QueueSize, Timeout,
+    MutableAge, ObjectSize, QueueSize, SharedSize, Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -240,6 +240,7 @@ text_schemas! {
     ImmutableAge { "pattern": DURATION, "minLength": 2, "examples": ["365d", "30d"] }
     MutableAge { "pattern": DURATION, "minLength": 2, "examples": ["60s", "0s"] }
     MemorySize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
+    SharedSize { "pattern": SIZE, "examples": ["32MiB", "0B"] }
     ObjectSize { "pattern": SIZE, "examples": ["256KiB"] }
     QueueSize { "pattern": SIZE, "examples": ["4MiB"] }
     Prefix { "pattern": "^[a-z0-9-]{1,32}$", "examples": ["gomod"] }

@@ -169,6 +169,21 @@ impl Text for MemorySize {
     }
 }
 
+/// How much memory the workers of a process share; the host's, so its bound is only that it is a mistake to go beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SharedSize(pub(super) usize);
+
+impl Text for SharedSize {
+    const EXPECTED: &'static str = r#"a size such as "32MiB" (from 1MiB to 1GiB, or 0B for none)"#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        match size_within(text, 0, GIB)? {
+            small if small != 0 && small < 1024 * 1024 => Err("out of range".into()),
+            bytes => Ok(Self(bytes)),
+        }
+    }
+}
+
 /// How large an object may be that goes into the memory cache. Above 1 MiB everything is the host's: it streams
 /// such an object, and the VM would copy it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

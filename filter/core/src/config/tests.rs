@@ -79,6 +79,7 @@ fn what_is_written_is_what_is_configured() {
             max_object: 512 << 10
         }
     );
+    assert_eq!(config.shared.size, 64 << 20);
     assert_eq!(config.invalidate[0].before, 1_795_305_600_000);
     let redis = config.redis.unwrap();
     let (token, key) = (
@@ -105,6 +106,12 @@ fn what_is_written_is_what_is_configured() {
         queue: 8 << 20,
     };
     assert_eq!(redis, expected);
+    let disk = Disk {
+        target: "archives".into(),
+        max_fails: 2,
+        fail_timeout: Duration::from_secs(10),
+    };
+    assert_eq!(config.disk, Some(disk));
 }
 
 #[test]
@@ -118,6 +125,10 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(config.upstreams[0].path, "");
     assert_eq!(config.upstreams[0].timeout, Duration::from_secs(120));
     assert!(config.sumdb.is_empty() && config.invalidate.is_empty());
+    assert_eq!(config.disk, None);
+    let disk = read(&with(r#""cache": {"disk": {"target": "a"}}"#)).disk;
+    let disk = disk.map(|disk| (disk.max_fails, disk.fail_timeout));
+    assert_eq!(disk, Some((1, Duration::from_secs(8))));
     let sumdb = r#""sumdb": [{"name": "sum.golang.org", "target": "sumdb"}]"#;
     for upstream in [&config.upstreams[0], &read(&with(sumdb)).sumdb[0].upstream] {
         let health = (upstream.max_fails, upstream.fail_timeout);
@@ -135,6 +146,7 @@ fn defaults_are_those_of_the_documentation() {
             max_object: 256 << 10
         }
     );
+    assert_eq!(config.shared.size, 32 << 20);
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let minute = Duration::from_secs(60);
     let freshness = Freshness {

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{Ask, ForwardedHead, Landed, Settings, Via};
+use super::{Ask, DiskUse, ForwardedHead, Landed, Settings, Via};
 use crate::config::Unlisted;
 use crate::redirect::{Leads, REDIRECTS, follow};
-use crate::reply::{self, FOLLOW, Reply};
+use crate::reply::{self, DIRECT, FOLLOW, FOLLOW_DIRECT, Reply};
 use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault};
 
@@ -80,11 +80,26 @@ pub(super) fn not_where_it_seemed(
 
 /// The client comes again for the same object.
 pub(super) fn again(ask: &Ask, settings: Settings<'_>) -> Reply {
+    let query = if ask.disk == DiskUse::Avoided {
+        FOLLOW_DIRECT
+    } else {
+        FOLLOW
+    };
+    come(ask, query, settings)
+}
+
+/// The disk cache failed: the client comes again, and is served without it. The query says so, because another worker may
+/// get the request.
+pub(crate) fn without_disk(ask: &Ask, settings: Settings<'_>) -> Reply {
+    come(ask, DIRECT, settings)
+}
+
+fn come(ask: &Ask, query: &str, settings: Settings<'_>) -> Reply {
     let path = [
         settings.serve.base_path(),
         ask.request.canonical(),
         "?",
-        FOLLOW,
+        query,
     ];
     reply::redirect(path.concat())
 }

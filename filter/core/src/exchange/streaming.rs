@@ -8,7 +8,6 @@ use crate::cache::{Answered, ContentType, Lifetime};
 use crate::goproxy::{Endpoint, body};
 use crate::reply;
 use crate::time::Timestamp;
-use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault};
 
 /// An archive that `go` would accept: from an empty zip file to `MaxZipFile` of golang.org/x/mod/zip.
@@ -34,12 +33,12 @@ pub(crate) struct Streaming {
 impl Streaming {
     pub(super) fn begin(
         ask: Ask,
-        upstream: &Upstream,
+        upstream: &Rc<str>,
         answer: &ForwardedHead,
         settings: Settings<'_>,
     ) -> (Option<Exchange>, HeadStep) {
         if let Some(words) = invalid_head(&ask, answer) {
-            let failure = Failure::new(Fault::InvalidBody, &upstream.name, words);
+            let failure = Failure::new(Fault::InvalidBody, upstream, words);
             return (
                 None,
                 HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
@@ -49,7 +48,7 @@ impl Streaming {
             .unless_forbidden(answer.head.cache_control);
         let expected = answer.head.content_length;
         let content_type = crate::flight::content_type(ask.request.endpoint()).as_str();
-        let fields = reply::forwarded(lifetime, content_type, expected);
+        let fields = reply::forwarded(lifetime, content_type, expected, answer.through);
         let send = HeadStep::Send {
             status: 200,
             fields,
@@ -64,7 +63,7 @@ impl Streaming {
         let is_kept = ask.request.endpoint() == Endpoint::Zip && !ask.request.is_toolchain();
         let worth_it = fits && is_kept && lifetime.is_storable();
         let copy = worth_it.then(|| Copy::start(settings.copies));
-        let upstream = upstream.name.clone();
+        let upstream = upstream.clone();
         let streaming = Self {
             ask,
             upstream,
@@ -75,6 +74,10 @@ impl Streaming {
             seen: 0,
         };
         (Some(Exchange::Streaming(streaming)), send)
+    }
+
+    pub(super) const fn ask(&self) -> &Ask {
+        &self.ask
     }
 
     /// How many bytes of the next piece are looked at.

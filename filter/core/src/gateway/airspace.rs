@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::StreamId;
+use crate::cache::shared::Shared;
 use crate::cache::{Entry, Key};
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Invalidation, Redirects};
@@ -75,6 +76,7 @@ pub(super) struct Ground<'a> {
     pub(super) health: &'a mut Health,
     pub(super) redirects: &'a Redirects,
     pub(super) invalidate: &'a [Invalidation],
+    pub(super) shared: Option<&'a Shared>,
     pub(super) redis: Option<Asked<'a>>,
 }
 
@@ -169,6 +171,33 @@ impl Airspace {
             })
         })
         .collect()
+    }
+
+    /// Another worker has something to say of what is brought.
+    pub(super) fn on_message(&mut self, lane: &Lane, ground: Ground<'_>) -> Option<Arrival> {
+        let Airborne {
+            flight,
+            since,
+            waiting,
+        } = self.flights.remove(lane)?;
+        let next = flight.on_message(&mut self.turn(ground));
+        self.proceed(next, since, waiting)
+    }
+
+    /// Tells other workers of flights that are in the air still.
+    pub(super) fn renew(&mut self, shared: &Shared, now: Timestamp) {
+        for airborne in self.flights.values_mut() {
+            airborne.flight.renew(shared, now);
+        }
+    }
+
+    /// What other workers may wait for.
+    pub(super) fn leading(&self) -> impl Iterator<Item = &Key> {
+        let leading = self
+            .flights
+            .iter()
+            .filter(|(_, airborne)| airborne.flight.leads());
+        leading.map(|(lane, _)| &lane.key)
     }
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
@@ -268,6 +297,7 @@ impl Airspace {
             health,
             redirects,
             invalidate,
+            shared,
             redis,
         } = ground;
         Turn {
@@ -276,6 +306,7 @@ impl Airspace {
             health,
             redirects,
             invalidate,
+            shared,
             redis,
         }
     }

@@ -16,6 +16,7 @@ use crate::gateway::SetupError;
 use crate::goproxy::Request;
 use crate::metrics::count;
 use crate::redis::{Jobs, Redis, Write};
+use crate::reply::Tier;
 use crate::store::Namespace;
 use crate::time::Timestamp;
 use crate::upstream::Source;
@@ -23,7 +24,7 @@ use crate::upstream::Source;
 /// How long an old copy is served without asking anew, after its upstreams failed.
 pub(super) const TROUBLE: Duration = Duration::from_secs(8);
 
-/// What memory has of an object.
+/// What memory has of an object, or what is shared.
 pub(super) enum Held {
     Fresh(Rc<Entry>),
     /// No longer fresh, and served. It is asked for anew in the background, if nobody does already.
@@ -75,43 +76,96 @@ impl RedisTier {
 // === impl Gateway ===
 
 impl Gateway {
-    /// What memory has of an object.
+    /// What this worker's memory has of an object; or, where it has none that is fresh, what all workers share.
     pub(super) fn held(
         &self,
         key: &Key,
         request: &Request,
         source: &Source,
         now: Timestamp,
-    ) -> Held {
-        let mut space = self.space.borrow_mut();
-        let Some(entry) = space.memory.get(key) else {
-            count(&mut space.counters.memory_misses_total);
-            return Held::Nothing;
-        };
-        let age = if is_invalidated(&self.invalidate, &entry, request) {
-            space.memory.remove(key);
-            Age::Dead
+    ) -> (Held, Tier) {
+        let remembered = self.remembered(key, request, source, now);
+        if let Some((entry, Age::Fresh)) = remembered {
+            self.count(|counters| &mut counters.memory_hits_total);
+            return (Held::Fresh(entry), Tier::Memory);
+        }
+        let stored_at = |found: &(Rc<Entry>, Age)| found.0.head().stored_at;
+        let known = remembered.as_ref().map(stored_at);
+        let shared = self
+            .shared(key, request, source, now)
+            .filter(|found| known.is_none_or(|known| known < stored_at(found)));
+        if let Some((entry, _)) = &shared {
+            self.learn_whose(request, source, entry);
+            self.keep_in_memory(key, entry);
+        }
+        let tier = if shared.is_some() {
+            Tier::Shared
         } else {
-            age_of(&entry, source, now)
+            Tier::Memory
         };
+        let held = match shared.or(remembered) {
+            Some((entry, age)) => self.judge(entry, age, key, request, now),
+            None => Held::Nothing,
+        };
+        self.count_held(&held, tier);
+        (held, tier)
+    }
+
+    /// The entry that memory has, if it may be served at all.
+    fn remembered(
+        &self,
+        key: &Key,
+        request: &Request,
+        source: &Source,
+        now: Timestamp,
+    ) -> Option<(Rc<Entry>, Age)> {
+        let mut space = self.space.borrow_mut();
+        let entry = space.memory.get(key)?;
+        if is_invalidated(&self.invalidate, &entry, request) {
+            space.memory.remove(key);
+            return None;
+        }
+        let age = age_of(&entry, source, now);
+        (age != Age::Dead).then_some((entry, age))
+    }
+
+    fn judge(
+        &self,
+        entry: Rc<Entry>,
+        age: Age,
+        key: &Key,
+        request: &Request,
+        now: Timestamp,
+    ) -> Held {
         if age == Age::Fresh {
-            count(&mut space.counters.memory_hits_total);
             return Held::Fresh(entry);
         }
-        let in_trouble = space.troubled.peek(key).copied();
-        if age == Age::Dead || (age == Age::Old && in_trouble.is_none()) {
-            count(&mut space.counters.memory_misses_total);
-            return if age == Age::Dead {
-                Held::Nothing
-            } else {
-                Held::Old(entry)
-            };
+        let in_trouble = self.space.borrow().troubled.peek(key).copied();
+        if age == Age::Old && in_trouble.is_none() {
+            return Held::Old(entry);
         }
-        count(&mut space.counters.memory_hits_total);
-        count(&mut space.counters.stale_served_total);
         let is_due = in_trouble.is_none_or(|until| until.is_due(TROUBLE, now));
         let ask_anew = is_due && is_metadata(request);
         Held::Aging { entry, ask_anew }
+    }
+
+    /// Counts what became of a look beyond what memory has fresh.
+    fn count_held(&self, held: &Held, tier: Tier) {
+        let is_hit = matches!(held, Held::Fresh(_) | Held::Aging { .. });
+        let counters = &mut self.space.borrow_mut().counters;
+        count(match tier == Tier::Memory && is_hit {
+            true => &mut counters.memory_hits_total,
+            false => &mut counters.memory_misses_total,
+        });
+        if self.shared.is_some() {
+            count(match tier == Tier::Shared && is_hit {
+                true => &mut counters.shared_hits_total,
+                false => &mut counters.shared_misses_total,
+            });
+        }
+        if matches!(held, Held::Aging { .. }) {
+            count(&mut counters.stale_served_total);
+        }
     }
 
     /// Whether Redis may have what memory does not.
@@ -130,13 +184,14 @@ impl Gateway {
     }
 
     /// Puts an entry into the cache; tells whether it is in one of its tiers now.
-    pub(super) fn keep(&mut self, key: &Key, entry: &Rc<Entry>) -> bool {
+    pub(super) fn keep(&self, key: &Key, entry: &Rc<Entry>) -> bool {
         let in_memory = self.keep_in_memory(key, entry);
-        self.write_behind(key, entry) || in_memory
+        let shared = self.share(key, entry);
+        self.write_behind(key, entry) || shared || in_memory
     }
 
     /// Puts an entry into memory, unless it is too large; tells whether it did.
-    pub(super) fn keep_in_memory(&mut self, key: &Key, entry: &Rc<Entry>) -> bool {
+    pub(super) fn keep_in_memory(&self, key: &Key, entry: &Rc<Entry>) -> bool {
         if entry.body().len() > self.max_object {
             return false;
         }
@@ -149,7 +204,7 @@ impl Gateway {
         kept
     }
 
-    pub(super) fn keep_all(&mut self, keep: Option<Keep>) {
+    pub(super) fn keep_all(&self, keep: Option<Keep>) {
         if let Some(Keep { key, entry }) = keep {
             self.keep(&key, &entry);
         }
@@ -228,6 +283,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        self.abandon_leases();
         let Some(RedisTier { jobs, queue, .. }) = &mut self.redis else {
             return;
         };

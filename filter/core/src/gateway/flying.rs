@@ -112,10 +112,11 @@ impl Gateway {
             return;
         };
         let stored = self.learn_from(&want, &landing, waiting.len(), now);
-        if let Landing::Cached(found) = &landing
-            && self.is_to_be_refreshed(&want, &found.entry, now)
+        self.let_go(&want);
+        if let Landing::Cached(Found { entry, .. }) | Landing::Shared { entry, .. } = &landing
+            && self.is_to_be_refreshed(&want, entry, now)
         {
-            let (request_id, entry) = (want.request_id.clone(), found.entry.clone());
+            let (request_id, entry) = (want.request_id.clone(), entry.clone());
             self.refresh(want.request, want.key, want.source, &request_id, entry, now);
         }
         let touchdown = Rc::new(Touchdown { landing, stored });
@@ -133,29 +134,37 @@ impl Gateway {
     ) -> bool {
         match landing {
             Landing::Answered { entry, storable } => {
-                if entry.head().status == 200 {
-                    self.remember_location(want, entry.upstream(), false);
-                }
+                self.learn_whose(&want.request, &want.source, entry);
                 self.space.borrow_mut().troubled.pop(&want.key);
                 return *storable && self.keep(&want.key, entry);
             }
-            Landing::Cached(Found { entry, is_late }) => {
-                if entry.head().status == 200 {
-                    self.remember_location(want, entry.upstream(), false);
+            Landing::Shared { entry, followed } => {
+                self.learn_whose(&want.request, &want.source, entry);
+                if *followed && waiting > 0 {
+                    // All but the first were counted as they came.
+                    self.count(|counters| &mut counters.coalesced_total);
                 }
+                self.space.borrow_mut().troubled.pop(&want.key);
                 self.keep_in_memory(&want.key, entry);
+            }
+            Landing::Cached(Found { entry, is_late }) => {
+                self.learn_whose(&want.request, &want.source, entry);
+                self.keep_in_memory(&want.key, entry);
+                self.share(&want.key, entry);
                 if *is_late {
                     self.write_behind(&want.key, entry);
                 }
             }
             Landing::Located(upstream, location) => {
-                self.remember_location(want, &upstream.name, false);
+                self.remember_location(&want.request, &want.source, &upstream.name, false);
                 if location.is_some() {
                     let name = upstream.name.clone();
                     self.space.borrow_mut().redirecting.put(name, ());
                 }
             }
-            Landing::Oversized(upstream) => self.remember_location(want, &upstream.name, true),
+            Landing::Oversized(upstream) => {
+                self.remember_location(&want.request, &want.source, &upstream.name, true);
+            }
             Landing::Failed(failure) => {
                 self.count(|counters| &mut counters.flight_failures_total);
                 self.delay(&want.key, failure, now);
@@ -194,9 +203,13 @@ impl Gateway {
             health,
             redirects: &self.redirects,
             invalidate: &self.invalidate,
+            shared: self.shared.as_ref(),
             redis,
         };
-        act(&mut self.airspace, ground)
+        let result = act(&mut self.airspace, ground);
+        drop(space);
+        self.count_leases();
+        result
     }
 
     /// Who has waited long gets an old answer, where there is one; the flight goes on for those who come later.

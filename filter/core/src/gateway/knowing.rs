@@ -5,15 +5,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Gateway, version_of};
-use crate::cache::Key;
-use crate::exchange::{Ask, Exchange, ForwardedHead, Landed, Via, located};
-use crate::flight::Want;
-use crate::goproxy::Endpoint;
+use crate::cache::{Entry, Key};
+use crate::exchange::{Ask, Exchange, ForwardedHead, Landed, Through, Via, located};
+use crate::goproxy::{Endpoint, Request};
 use crate::health::Sign;
 use crate::reply::{self, Provenance, Reply};
 use crate::store::{Delay, Failing, Location, Moved};
 use crate::time::Timestamp;
-use crate::upstream::Upstream;
+use crate::upstream::{Source, Upstream};
 use crate::verdict::{Failure, Fault};
 
 /// A signed URL lives longer than its client needs to come again.
@@ -162,17 +161,30 @@ impl Gateway {
         });
     }
 
+    /// Remembers who gave what a cache holds.
+    pub(super) fn learn_whose(&self, request: &Request, source: &Source, entry: &Entry) {
+        if entry.head().status == 200 {
+            self.remember_location(request, source, entry.upstream(), false);
+        }
+    }
+
     /// Remembers where a version lives, so that its archive is asked of the same upstream.
-    pub(super) fn remember_location(&self, want: &Want, upstream: &str, oversized_mod: bool) {
+    pub(super) fn remember_location(
+        &self,
+        request: &Request,
+        source: &Source,
+        upstream: &str,
+        oversized_mod: bool,
+    ) {
         let is_version = matches!(
-            want.request.endpoint(),
+            request.endpoint(),
             Endpoint::Info | Endpoint::Mod | Endpoint::Zip
         );
-        if !is_version || (want.source.only().is_some() && !oversized_mod) {
+        if !is_version || (source.only().is_some() && !oversized_mod) {
             return;
         }
         let mut space = self.space.borrow_mut();
-        let version = version_of(want.request.canonical());
+        let version = version_of(request.canonical());
         let oversized_mod = oversized_mod
             || space
                 .locations
@@ -203,8 +215,8 @@ impl Gateway {
             };
             self.space.borrow_mut().moved.put(ask.key.clone(), moved);
         }
-        // Where a redirect led says nothing of the upstream.
-        if via.redirects() > 0 {
+        // Where a redirect led says nothing of the upstream, and neither does what is on the disk.
+        if answer.through == Through::Hit || via.redirects() > 0 {
             return;
         }
         let sign = answer

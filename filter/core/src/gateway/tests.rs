@@ -3,11 +3,13 @@
 mod archives;
 mod attacks;
 mod chains;
+mod disk;
 mod flights;
 mod health;
 mod redirects;
 mod redis;
 mod requests;
+mod sharing;
 mod stale;
 
 use std::cell::RefCell;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use super::airspace::{MAX_CALLOUTS, MAX_FLIGHTS, MAX_TO_ONE};
 use super::*;
 use crate::callout::{Answer, AnswerBody, AnswerHead, Method};
-use crate::exchange::MadeBy;
+use crate::exchange::{MadeBy, Through};
 use crate::reply::Body;
 
 const ONE: &str = r#"{
@@ -62,7 +64,11 @@ impl Rig {
     }
 
     fn of(config: &Config, store: &Rc<RefCell<Store>>) -> Self {
-        let gateway = Gateway::new(config, store, &HostCapabilities::none()).unwrap();
+        Self::on(config, store, &HostCapabilities::none())
+    }
+
+    fn on(config: &Config, store: &Rc<RefCell<Store>>, host: &HostCapabilities) -> Self {
+        let gateway = Gateway::new(config, store, host).unwrap();
         let now = Timestamp::from_millis(1_700_000_000_000);
         Self {
             gateway,
@@ -229,6 +235,16 @@ impl Rig {
         fields: &[(&str, &str)],
         made_by: MadeBy,
     ) -> HeadStep {
+        self.head_through(id, status, fields, (made_by, Through::Silent))
+    }
+
+    fn head_through(
+        &mut self,
+        id: StreamId,
+        status: u16,
+        fields: &[(&str, &str)],
+        (made_by, through): (MadeBy, Through),
+    ) -> HeadStep {
         let fields = fields
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -240,6 +256,7 @@ impl Rig {
                 head,
                 end_of_stream: false,
                 made_by,
+                through,
             },
             self.now,
         )

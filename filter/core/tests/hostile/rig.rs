@@ -7,7 +7,8 @@ use std::time::Duration;
 use goproxy_core::config::Config;
 use goproxy_core::{
     Answer, AnswerBody, AnswerHead, Callout, CalloutOutcome, Forward, ForwardedHead, Gateway,
-    HeadStep, HostCapabilities, MadeBy, Reply, RequestHead, Step, Store, StreamId, Timestamp,
+    HeadStep, HostCapabilities, MadeBy, Reply, RequestHead, Step, Store, StreamId, Through,
+    Timestamp,
 };
 
 pub(crate) const ONE: &str = r#"{
@@ -135,6 +136,7 @@ impl Rig {
             head: head(fields),
             end_of_stream: false,
             made_by: MadeBy::Upstream,
+            through: Through::default(),
         };
         self.gateway.on_forwarded_head(id, answer, self.now)
     }

@@ -69,7 +69,10 @@ impl Bootstrap {
             .chain(redirects.enumerate())
             .map(|(index, (list, target))| (format!("{list}[{index}]"), target));
         let redis = config.redis.iter();
-        let targets = listed.chain(redis.map(|redis| ("cache.redis".to_owned(), &redis.target)));
+        let redis = redis.map(|redis| ("cache.redis".to_owned(), &redis.target));
+        let disk = config.disk.iter();
+        let disk = disk.map(|disk| ("cache.disk".to_owned(), &disk.target));
+        let targets = listed.chain(redis).chain(disk);
         let missing = targets.filter(|(_, target)| !self.clusters.contains(*target));
         let names: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
         let (file, names) = (&self.file, names.join(", "));

@@ -2,9 +2,11 @@
 
 mod calls;
 mod conformance;
+mod disk;
 mod growth;
 mod origin;
 mod races;
 mod schedules;
+mod sharing;
 mod smoke;
 mod support;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use goproxy_strict_host::{
-    Callout, CalloutHandle, Cluster, Fate, Host, ListenerHandle, StreamHandle, StrictHostError,
-    fields,
+    Callback, Callout, CalloutHandle, Cluster, Fate, Host, ListenerHandle, StreamHandle,
+    StrictHostError, fields,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -29,8 +29,9 @@ const PATHS: [&str; 9] = [
     "/-/readyz",
 ];
 
-/// Chains of one, of two after 404, of two after any error; a cache that holds next to nothing; another namespace.
-const CHAINS: [(&str, &str); 5] = [
+/// Chains of one, of two after 404, of two after any error; a cache that holds next to nothing; another namespace; less
+/// that is shared, and nothing.
+const CHAINS: [(&str, &str); 7] = [
     (r#""one""#, ""),
     (r#""one", "two""#, ""),
     (r#""one", {"on": "any_error", "to": "two"}"#, ""),
@@ -39,6 +40,14 @@ const CHAINS: [(&str, &str); 5] = [
         r#", "cache": {"memory": {"size": "64KiB", "max_object": "1KiB"}}"#,
     ),
     (r#""one", "two""#, r#", "namespace": "other""#),
+    (
+        r#""one""#,
+        r#", "cache": {"memory": {"size": "0B"}, "shared": {"size": "1MiB"}}"#,
+    ),
+    (
+        r#""one", "two""#,
+        r#", "cache": {"shared": {"size": "0B"}}"#,
+    ),
 ];
 
 fn configuration(index: usize) -> String {
@@ -100,7 +109,12 @@ enum Event {
     HoldWakeUps,
     Wake,
     ReleaseWakeUps,
+    LoseWakeUps,
     ForgetTimeouts(bool),
+    Reload(usize),
+    /// Another plugin of the same scope writes into queues, and over one or all values.
+    Message(usize),
+    Overwrite(usize, usize),
     Cluster(bool, Cluster),
 }
 
@@ -161,6 +175,10 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::HoldWakeUps),
         2 => Just(Event::Wake),
         1 => Just(Event::ReleaseWakeUps),
+        1 => Just(Event::LoseWakeUps),
+        1 => (0..2_usize).prop_map(Event::Reload),
+        1 => any::<usize>().prop_map(Event::Message),
+        1 => any::<(usize, usize)>().prop_map(|(which, how)| Event::Overwrite(which, how)),
         1 => any::<bool>().prop_map(Event::ForgetTimeouts),
         1 => (any::<bool>(), cluster).prop_map(|(one, cluster)| Event::Cluster(one, cluster)),
     ]
@@ -199,6 +217,7 @@ struct Run {
     stepped_back: u64,
     callouts: u64,
     configurations: u64,
+    messages: usize,
 }
 
 impl Run {
@@ -213,6 +232,7 @@ impl Run {
             stepped_back: 0,
             callouts: 0,
             configurations: 2,
+            messages: 0,
         })
     }
 
@@ -285,6 +305,21 @@ impl Run {
             }
             Event::Wake => self.host.wake().map(|_| ()),
             Event::ReleaseWakeUps => self.host.release_wake_ups(),
+            Event::LoseWakeUps => {
+                self.host.lose_wake_ups();
+                Ok(())
+            }
+            Event::Reload(worker) => {
+                self.configurations += 2;
+                self.host.reload(worker)
+            }
+            Event::Message(which) => {
+                let key = format!("v1/goproxy/public{}", PATHS[which % PATHS.len()]);
+                let garbage = [key.as_bytes(), b"\xff\0", b"v1/"][which % 3];
+                self.messages += self.host.queues().0;
+                self.host.send_to_all_queues(garbage)
+            }
+            Event::Overwrite(which, how) => self.overwrite(which, how),
             Event::ForgetTimeouts(forget) => {
                 self.host.time_out_callouts(!forget);
                 Ok(())
@@ -295,6 +330,21 @@ impl Run {
                 Ok(())
             }
         }
+    }
+
+    fn overwrite(&mut self, which: usize, how: usize) -> Outcome {
+        let values = self.host.shared_values();
+        let Some((name, length)) = values.get(which % values.len().max(1)).cloned() else {
+            return Ok(());
+        };
+        let mut value = self.host.shared_value(&name).unwrap_or_default();
+        match how % 4 {
+            0 => value = vec![0xff; length],
+            1 => value.truncate(length / 2),
+            2 => value[how % length] ^= 1 << (how % 8),
+            _ => value.clear(),
+        }
+        self.host.set_shared_value(&name, &value)
     }
 
     fn end_callout(&mut self, callout: &Callout, how: Ending) -> Outcome {
@@ -387,10 +437,11 @@ impl Run {
         }
         self.host.check()?;
         prop_assert_eq!(self.host.callouts_out(), 0, "callouts are left");
-        // What a root context told itself just before it went stays until its queue is used again.
+        // What a root context was told just before it went stays until its queue is used again; what a neighbour put into
+        // the queue of one that is gone, too.
         let messages = self.host.queues().1;
         prop_assert!(
-            messages <= self.paths.len(),
+            messages <= self.paths.len() + self.messages,
             "{} messages are left",
             messages
         );
@@ -412,20 +463,22 @@ impl Run {
 
     /// Host calls grow with what happens, and with nothing else.
     fn budget(&self) -> Result<(), TestCaseError> {
-        let tally = self.host.tally();
-        let entries = self.host.tally_by_callback();
-        let of = |callback| {
-            entries
-                .get(&callback)
-                .map(|tally| tally.entries)
-                .unwrap_or_default()
-        };
-        let allowed = 12 * self.paths.len() as u64
-            + 20 * of(goproxy_strict_host::Callback::HttpCallResponse)
-            + 8 * of(goproxy_strict_host::Callback::Tick)
-            + 8 * of(goproxy_strict_host::Callback::QueueReady)
-            + 8 * of(goproxy_strict_host::Callback::ResponseBody)
+        let callbacks = self.host.tally_by_callback();
+        let of = |callback| callbacks.get(&callback);
+        let entries = |callback| of(callback).map_or(0, |tally| tally.entries);
+        // The slots of all flights are made once; and of a size that is put in place of a larger one, what is beyond it
+        // is emptied.
+        let configuring = of(Callback::Configure).map_or(0, |tally| tally.total());
+        let (slots, beyond) = (2 * 4096, 4352);
+        prop_assert!(configuring <= slots + (beyond + 20) * self.configurations);
+        let allowed = configuring
+            + 20 * self.paths.len() as u64
+            + 28 * entries(Callback::HttpCallResponse)
+            + 9 * entries(Callback::Tick)
+            + 8 * entries(Callback::QueueReady)
+            + 8 * entries(Callback::ResponseBody)
             + 60 * self.configurations;
+        let tally = self.host.tally();
         prop_assert!(tally.total() <= allowed, "{} allowed\n{}", allowed, tally);
         Ok(())
     }

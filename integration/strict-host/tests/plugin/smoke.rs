@@ -188,6 +188,8 @@ fn a_client_cannot_choose_the_upstream() -> Outcome {
     let own = fields(&[
         ("x-goproxy-upstream", "internal"),
         ("x-goproxy-cache-key", "evil"),
+        ("x-goproxy-origin", "internal"),
+        ("x-goproxy-refresh", "1"),
     ]);
     // Even where the host's own configuration does not take the field away.
     for (configuration, path) in [(CONFIGURATION, ZIP), (&*configuration, "/anything")] {

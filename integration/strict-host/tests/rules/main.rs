@@ -2,6 +2,7 @@
 
 mod answers;
 mod misuse;
+mod sharing;
 mod surroundings;
 
 /// What a test ends with.

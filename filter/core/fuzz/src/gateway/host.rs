@@ -9,7 +9,7 @@ use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Endpoint, Request, body};
 use goproxy_core::{
     Body, BodyStep, Callout, CalloutId, CalloutOutcome, Fields, ForwardedHead, Gateway, HeadStep,
-    HostCapabilities, MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Timestamp,
+    HostCapabilities, MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Through, Timestamp,
 };
 
 use super::super::is_printable;
@@ -295,6 +295,7 @@ impl Host {
             head,
             end_of_stream: kind % 2 == 1,
             made_by,
+            through: Through::default(),
         };
         assert!(
             self.gateways[root].gateway.watches(id),

@@ -272,6 +272,7 @@ fn head_of_an_archive_is_forwarded_and_keeps_the_length() {
         head,
         end_of_stream: true,
         made_by: MadeBy::Upstream,
+        through: Through::default(),
     };
     let HeadStep::Send { fields, .. } = rig.gateway.on_forwarded_head(id, answer, rig.now) else {
         panic!()

@@ -296,6 +296,7 @@ fn an_archives_404_without_a_body_is_remembered_and_one_of_head_is_not() {
             head,
             end_of_stream: true,
             made_by: MadeBy::Upstream,
+            through: Through::default(),
         };
         replaced(rig.gateway.on_forwarded_head(id, answer, rig.now))
     };

@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const BODY: &str = "module example.com/a\n";
 const NIL: &[u8] = b"$-1\r\n";
 
-fn settings() -> Redis {
+pub(super) fn settings() -> Redis {
     Redis {
         gateway: RedisGateway::Webdis,
         target: "redis".into(),
@@ -50,7 +50,7 @@ fn bytes(status: u16, body: &[u8]) -> CalloutOutcome {
 }
 
 /// What webdis says of a value.
-fn raw(value: &[u8]) -> CalloutOutcome {
+pub(super) fn raw(value: &[u8]) -> CalloutOutcome {
     let length = format!("${}\r\n", value.len());
     bytes(200, &[length.as_bytes(), value, b"\r\n"].concat())
 }
@@ -86,7 +86,7 @@ impl Rig {
     }
 
     /// Asks for what Redis does not have.
-    fn miss(&mut self, path: &str) -> StreamId {
+    pub(super) fn miss(&mut self, path: &str) -> StreamId {
         let id = self.wait(path);
         self.read(bytes(200, NIL));
         id
