@@ -38,10 +38,11 @@ fn asks(gateway: &Running, number: usize) -> bool {
 fn a_master_dies_and_nobody_fails_and_its_keys_are_hits_again() {
     let (origin, cluster) = (Origin::start(&[]).unwrap(), Cluster::start());
     let (first, second) = (gateway(&origin, &cluster), gateway(&origin, &cluster));
-    for number in 0..OBJECTS {
-        asks(&first, number);
-    }
-    cluster.await_keys(OBJECTS);
+    // On a busy machine some writes take longer than Envoy waits for a node: what is asked again is written again.
+    eventually("all are there, each twice", || {
+        (0..OBJECTS).for_each(|number| drop(asks(&first, number)));
+        cluster.holds(OBJECTS)
+    });
     let sizes = cluster.sizes();
     assert!(sizes.iter().all(|size| *size > 0), "{sizes:?}");
     eventually("the second gateway finds all of them", || {
