@@ -162,7 +162,7 @@ impl Folder {
 /// The bytes of the disk that whoever we are may still write.
 fn free(folder: &Path) -> io::Result<u64> {
     let disk = statvfs(folder)?;
-    Ok(u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size()))
+    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
 }
 
 /// What the folder takes of the disk; what an nginx that was killed had not finished writing goes, since nginx itself would

@@ -31,6 +31,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "invalidate-hour",
     "invalidate-month",
     "key-twice",
+    // The schema has the section before the filter acts on it.
+    "later-events",
     "max-object-above-size",
     "max-object-too-large",
     "max-object-too-small",
@@ -76,10 +78,28 @@ fn core() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../filter/core")
 }
 
+/// Of the examples in `examples/events`, which the filter does not act on yet: the same.
+const EVENTS_BEYOND_A_SCHEMA: &[&str] = &[
+    "authority-required",
+    "context-too-long",
+    "context-twice",
+    "index-of-json",
+    "index-required",
+    "max-age-too-long",
+    "max-age-too-short",
+    "max-bytes-too-large",
+    "max-bytes-too-small",
+    "no-sink",
+    "no-sink-stdout-false",
+    "queue-too-large",
+    "queue-too-small",
+    "timeout-zero",
+];
+
 /// The examples of a folder that are JSON at all.
 fn examples(folder: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
     let mut examples = Vec::new();
-    for entry in fs::read_dir(core().join("examples/config").join(folder))? {
+    for entry in fs::read_dir(core().join("examples").join(folder))? {
         let path = entry?.path();
         let name = path
             .file_stem()
@@ -125,12 +145,14 @@ fn the_schema_is_a_schema() -> Result<(), Box<dyn Error>> {
 #[test]
 fn the_schema_accepts_every_valid_example() -> Result<(), Box<dyn Error>> {
     let validator = jsonschema::validator_for(&json_schema())?;
-    let examples = examples("valid")?;
-    assert!(examples.len() >= 10, "{} examples", examples.len());
-    for (name, example) in examples {
-        validator
-            .validate(&example)
-            .map_err(|error| format!("{name}: {error}"))?;
+    for folder in ["config/valid", "events/valid"] {
+        let examples = examples(folder)?;
+        assert!(examples.len() >= 5, "{} examples", examples.len());
+        for (name, example) in examples {
+            validator
+                .validate(&example)
+                .map_err(|error| format!("{folder}/{name}: {error}"))?;
+        }
     }
     Ok(())
 }
@@ -138,16 +160,21 @@ fn the_schema_accepts_every_valid_example() -> Result<(), Box<dyn Error>> {
 #[test]
 fn the_schema_refuses_every_invalid_example_but_what_it_cannot_say() -> Result<(), Box<dyn Error>> {
     let validator = jsonschema::validator_for(&json_schema())?;
-    let examples = examples("invalid")?;
-    assert!(examples.len() >= 40, "{} examples", examples.len());
-    let accepted: Vec<&str> = examples
-        .iter()
-        .filter(|(_, example)| validator.is_valid(example))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    assert_eq!(
-        accepted, BEYOND_A_SCHEMA,
-        "accepted by the schema (left), expected (right)"
-    );
+    for (folder, beyond) in [
+        ("config/invalid", BEYOND_A_SCHEMA),
+        ("events/invalid", EVENTS_BEYOND_A_SCHEMA),
+    ] {
+        let examples = examples(folder)?;
+        assert!(examples.len() >= 40, "{} examples", examples.len());
+        let accepted: Vec<&str> = examples
+            .iter()
+            .filter(|(_, example)| validator.is_valid(example))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(
+            accepted, beyond,
+            "{folder}: accepted by the schema (left), expected (right)"
+        );
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod disk;
 mod document;
 mod env;
 mod error;
+mod events;
 pub(crate) mod json;
 mod read;
 mod redirects;
@@ -69,6 +70,8 @@ pub struct Config {
     pub redis: Option<Redis>,
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
+    /// What is recorded of downloads; `None`: nothing.
+    pub events: Option<crate::event::Section>,
     /// Which stored entries are too old to be served.
     pub invalidate: Vec<Invalidation>,
     /// The least severe level that is logged.

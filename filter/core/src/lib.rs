@@ -17,6 +17,7 @@ pub mod cache;
 mod callout;
 mod capabilities;
 pub mod config;
+pub mod event;
 mod exchange;
 mod flight;
 mod gateway;

@@ -6,60 +6,14 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+pub use goproxy_event::ErrorType;
+use goproxy_event::is_printable;
+
 /// All that `go` will show.
 const MAX_BYTES: usize = 648;
 const MAX_LINES: usize = 8;
 /// A longer piece of an upstream's body is not looked at.
 pub(crate) const MAX_UPSTREAM_BYTES: usize = 4096;
-
-/// What went wrong, by the names that events and error texts share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorType {
-    /// The request is not one that a `go` command sends.
-    BadRequest,
-    /// 404.
-    NotFound,
-    /// 410.
-    Gone,
-    /// 403 or 451.
-    PolicyDenied,
-    /// Any other 4xx, 401 and 429 among them.
-    Upstream4xx,
-    /// 5xx, or an answer that is neither success nor error.
-    Upstream5xx,
-    /// No answer in time.
-    Timeout,
-    /// Refused or reset, or no such target.
-    Connection,
-    /// The answer ended early.
-    Truncated,
-    /// A 200 whose body is not what was asked for.
-    InvalidBody,
-    /// Too much at once.
-    Overload,
-    /// A fault of the gateway itself.
-    Internal,
-}
-
-impl ErrorType {
-    /// The name in events and texts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::NotFound => "not_found",
-            Self::Gone => "gone",
-            Self::PolicyDenied => "policy_denied",
-            Self::Upstream4xx => "upstream_4xx",
-            Self::Upstream5xx => "upstream_5xx",
-            Self::Timeout => "timeout",
-            Self::Connection => "connection",
-            Self::Truncated => "truncated",
-            Self::InvalidBody => "invalid_body",
-            Self::Overload => "overload",
-            Self::Internal => "internal",
-        }
-    }
-}
 
 /// Writes the text: `words`, made printable and cut to what fits, then a last line that says what, where and which
 /// request. `upstream` is `None` where none was asked.
@@ -137,12 +91,6 @@ fn printable(words: &str, max_bytes: usize, max_lines: usize) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Letters and digits of any script, and printable ASCII. Other classes hold what `go` calls unprintable, or what turns
-/// the writing direction.
-fn is_printable(character: char) -> bool {
-    (' '..='~').contains(&character) || (!character.is_ascii() && character.is_alphanumeric())
 }
 
 /// The words of an upstream's error, if they are meant for people: `text/plain`, or no content type at all.

@@ -143,7 +143,7 @@ fn were_hits(origin: &Origin, gateway: &Running, before: u64, rounds: &[Round]) 
     }
 }
 
-/// As shipped but for its upstream, a Redis, and a memory and shared slots that keep nothing.
+/// As shipped but for its upstream, a patient Redis, and a memory and shared slots that keep nothing.
 fn forgetful(origin: &Origin, webdis: &Webdis) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let gateway = Gateway::builder().redis_http(&webdis.addr().to_string());
@@ -151,6 +151,8 @@ fn forgetful(origin: &Origin, webdis: &Webdis) -> Result<Gateway> {
     let made = plugin_config::make(&shipped, &chain, &[], gateway.redis(), false)?;
     let mut configuration: Value = serde_json::from_str(&made)?;
     configuration["cache"]["memory"] = json!({"size": "0B"});
+    // What else the machine does must not open the breaker.
+    configuration["cache"]["redis"]["timeout"] = json!("2s");
     configuration["cache"]["shared"] = json!({"size": "0B"});
     Ok(gateway
         .upstream(&origin.url())

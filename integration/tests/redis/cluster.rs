@@ -7,7 +7,7 @@ use goproxy_integration::running::Running;
 use serde_json::json;
 
 use crate::cluster_world::Cluster;
-use crate::shared::{Look, config, get, of, start};
+use crate::shared::{Look, config, forget, get, of, start};
 use crate::world::{assert_unharmed, eventually};
 
 const OBJECTS: usize = 60;
@@ -19,8 +19,7 @@ fn path(number: usize) -> String {
 /// Asks Redis each time.
 fn gateway(origin: &Origin, cluster: &Cluster) -> Running {
     let mut config = config(origin, json!({}));
-    config["cache"]["memory"] = json!({"size": "0B"});
-    config["cache"]["shared"] = json!({"size": "0B"});
+    forget(&mut config);
     start(of(origin, &config).redis_http(&cluster.webdis.addr().to_string()))
 }
 
@@ -39,10 +38,13 @@ fn asks(gateway: &Running, number: usize) -> bool {
 fn a_master_dies_and_nobody_fails_and_its_keys_are_hits_again() {
     let (origin, cluster) = (Origin::start(&[]).unwrap(), Cluster::start());
     let (first, second) = (gateway(&origin, &cluster), gateway(&origin, &cluster));
-    for number in 0..OBJECTS {
-        asks(&first, number);
-    }
-    cluster.await_keys(OBJECTS);
+    // On a busy machine some writes take longer than Envoy waits for a node: what is asked again is written again.
+    eventually("all are there, each twice", || {
+        for number in 0..OBJECTS {
+            asks(&first, number);
+        }
+        cluster.holds(OBJECTS)
+    });
     let sizes = cluster.sizes();
     assert!(sizes.iter().all(|size| *size > 0), "{sizes:?}");
     eventually("the second gateway finds all of them", || {

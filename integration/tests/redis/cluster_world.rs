@@ -44,13 +44,11 @@ impl Cluster {
         living.map(|node| Look::at(node).ask(&["DBSIZE"])).collect()
     }
 
-    /// Waits until so many keys are on the masters, and the same on their replicas.
-    pub fn await_keys(&self, count: usize) {
-        eventually(&format!("{count} keys, each twice"), || {
-            let sizes = self.sizes();
-            let (masters, replicas) = sizes.split_at(MASTERS);
-            masters == replicas && masters.iter().sum::<usize>() == count
-        });
+    /// Whether so many keys are on the masters, and the same on their replicas.
+    pub fn holds(&self, count: usize) -> bool {
+        let sizes = self.sizes();
+        let (masters, replicas) = sizes.split_at(MASTERS);
+        masters == replicas && masters.iter().sum::<usize>() == count
     }
 }
 

@@ -8,7 +8,7 @@ use goproxy_integration::http;
 use goproxy_integration::origin::Origin;
 use serde_json::json;
 
-use crate::shared::{Shared, config, get, of, start};
+use crate::shared::{Shared, config, forget, get, of, start};
 use crate::world::stub::{Asked, Say, Stub};
 use crate::world::{assert_unharmed, eventually};
 
@@ -85,8 +85,7 @@ fn no_answer_of_a_gateway_reaches_a_client_or_hurts() {
     // Redis is asked each time, whatever it said before.
     let part = json!({"max_fails": 0, "timeout": "300ms"});
     let mut config = config(&origin, part);
-    config["cache"]["memory"] = json!({"size": "0B"});
-    config["cache"]["shared"] = json!({"size": "0B"});
+    forget(&mut config);
     let gateway = start(of(&origin, &config).redis_http(&stub.addr().to_string()));
     let expected = |number: usize| {
         let path = format!("/bench.example/n{number}/@v/v1.0.0.mod");
@@ -189,8 +188,7 @@ fn answers_that_come_late_reach_nobody_else() {
     }
     shared.look().await_keys(100);
     let mut config = config(&shared.origin, json!({"timeout": "30ms", "max_fails": 0}));
-    config["cache"]["memory"] = json!({"size": "0B"});
-    config["cache"]["shared"] = json!({"size": "0B"});
+    forget(&mut config);
     let gateway = start(shared.gateway_of(&config));
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8)

@@ -3,6 +3,7 @@
 use goproxy_integration::gateway::Gateway;
 use goproxy_integration::http;
 use goproxy_integration::origin::Origin;
+use goproxy_integration::redis_http::RedisHttp;
 use goproxy_integration::running::Running;
 use serde_json::json;
 
@@ -18,11 +19,15 @@ const PATHS: [&str; 3] = [
     "/example.com/tenk/@v/v1.0.0.zip",
 ];
 
-/// As the launcher makes it of a person's variables, and nothing more.
+/// As the launcher makes it of a person's variables, but for a timeout that a busy machine keeps.
 fn gateway(origin: &Origin, upstash: &Upstash) -> Running {
+    let mut part = RedisHttp::parse(&upstash.url(), true, true)
+        .unwrap()
+        .configuration();
+    part["timeout"] = json!("2s");
+    let config = config(origin, json!({"cache": {"redis": part}}));
     start(
-        Gateway::builder()
-            .upstream(&origin.url())
+        of(origin, &config)
             .secret("REDIS_TOKEN", TOKEN)
             .secret("REDIS_SIGNING_KEY", KEY)
             .redis_http(&upstash.url()),

@@ -68,6 +68,13 @@ pub fn config(origin: &Origin, redis: Value) -> Value {
     world::config(origin, json!({"cache": {"redis": part}}))
 }
 
+/// Nothing above Redis keeps anything, so every request asks it.
+pub fn forget(config: &mut Value) {
+    for tier in ["memory", "shared"] {
+        config["cache"][tier] = json!({"size": "0B"});
+    }
+}
+
 /// GET on a connection of its own, from any gateway.
 pub fn get(gateway: &Running, path: &str) -> h1::Answer {
     h1::get(gateway.addr(), path)

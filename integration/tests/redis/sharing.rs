@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use goproxy_integration::running::Running;
 use serde_json::json;
 
-use crate::shared::{Look, Shared, config, get, start};
+use crate::shared::{Look, Shared, config, forget, get, start};
 use crate::world::{assert_unharmed, eventually, h1, merge};
 
 const MOD: &str = "/example.com/a/@v/v1.0.0.mod";
@@ -151,7 +151,7 @@ fn prefix_and_namespace_keep_gateways_apart() {
 /// A gateway whose memory keeps nothing, so that every request asks Redis.
 fn forgetful(shared: &Shared, redis: serde_json::Value) -> Running {
     let mut config = config(&shared.origin, redis);
-    merge(&mut config["cache"], json!({"memory": {"size": "0B"}}));
+    forget(&mut config);
     start(shared.gateway_of(&config))
 }
 
@@ -224,4 +224,30 @@ fn many_workers_share_it_too() {
     }
     assert!(shared.origin.seen().unwrap().is_empty());
     assert_unharmed(&gateway, "two workers");
+}
+
+#[test]
+fn new_configurations_in_the_middle_lose_no_write() {
+    let shared = Shared::start();
+    let gateway = shared.gateway();
+    let path = |number: usize| format!("/bench.example/n{number}/@v/v1.0.0.mod");
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            for number in 0..300 {
+                assert_eq!(get(&gateway, &path(number)).body.len(), 2048, "{number}");
+            }
+        });
+        let mut days = 10;
+        while !client.is_finished() {
+            days += 1;
+            let config = config(&shared.origin, json!({"ttl": format!("{days}d")}));
+            gateway
+                .reconfigure(&config.to_string())
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
+    });
+    // The last configuration may not have had a request yet, and one that has none does nothing.
+    assert_eq!(get(&gateway, "/-/readyz").status, 200);
+    shared.look().await_keys(300);
+    assert_unharmed(&gateway, "new configurations");
 }

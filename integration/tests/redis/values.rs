@@ -8,7 +8,7 @@ use goproxy_core::cache::{ContentType, Entry, EntryHead};
 use goproxy_integration::running::Running;
 use serde_json::json;
 
-use crate::shared::{Shared, config, counted, get, start};
+use crate::shared::{Shared, config, counted, forget, get, start};
 use crate::world::{assert_unharmed, eventually};
 
 const PATH: &str = "/bench.example/n1/@v/v1.0.0.mod";
@@ -27,8 +27,7 @@ impl Written {
     fn start() -> Self {
         let shared = Shared::start();
         let mut config = config(&shared.origin, json!({}));
-        config["cache"]["memory"] = json!({"size": "0B"});
-        config["cache"]["shared"] = json!({"size": "0B"});
+        forget(&mut config);
         let gateway = start(shared.gateway_of(&config));
         let mut look = shared.look();
         assert_eq!(get(&gateway, PATH).status, 200);
@@ -163,8 +162,7 @@ fn with_a_key_nothing_that_was_forged_is_served() {
         &shared.origin,
         json!({"signing_key": "env:REDIS_SIGNING_KEY"}),
     );
-    config["cache"]["memory"] = json!({"size": "0B"});
-    config["cache"]["shared"] = json!({"size": "0B"});
+    forget(&mut config);
     let gateway = start(shared.gateway_of(&config).secret("REDIS_SIGNING_KEY", KEY));
     assert_eq!(get(&gateway, PATH).status, 200);
     let mut look = shared.look();

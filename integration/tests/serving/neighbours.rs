@@ -12,7 +12,11 @@ use crate::world::{World, assert_unharmed, config, eventually, h1, prometheus};
 /// What is not the gateway's goes to the application, by a cluster that takes nothing out.
 fn route_to_app(bootstrap: &mut Bootstrap) -> Result<(), BootstrapError> {
     let host = &mut bootstrap.connection_manager(0)?["route_config"]["virtual_hosts"][0];
-    let route = &mut host["routes"][1];
+    let routes = host["routes"].as_sequence_mut().expect("routes");
+    let route = routes
+        .iter_mut()
+        .find(|route| route["name"] == "not_ours")
+        .expect("the shipped route of what is not the gateway's");
     *route = serde_yaml_ng::from_str("{name: not_ours, match: {prefix: /}, route: {cluster: app}}")
         .expect("a route");
     let clusters = bootstrap.tree()["static_resources"]["clusters"].as_sequence_mut();

@@ -9,6 +9,7 @@ use super::document::{
     MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
 };
 use super::error::{Echo, Problems};
+use super::events;
 use super::read::{At, Text};
 use super::redis;
 use super::text::{Name, Namespace};
@@ -66,6 +67,9 @@ pub(super) fn compile(
         ..
     } = document.cache;
     let memory = compile_memory(&memory, problems);
+    let events = document
+        .events
+        .and_then(|own| events::compile(own, problems));
     let redis = redis.and_then(|own| redis::compile(own, problems));
     let config = Config {
         namespace: namespace?.0,
@@ -82,6 +86,7 @@ pub(super) fn compile(
         redis,
         disk: disk.map(Disk::from),
         freshness,
+        events,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
     };

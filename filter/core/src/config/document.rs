@@ -2,6 +2,7 @@
 
 use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
+use super::events::EventsDocument;
 use super::json::Node;
 use super::read::{At, List, Read, mismatch, object};
 use super::redis::RedisDocument;
@@ -41,9 +42,12 @@ object! {
         redirects: RedirectsDocument = {},
         /// What is kept, and for how long.
         cache: CacheDocument = {},
+        /// What is recorded of downloads, and where the records go. Default: nothing is.
+        events: Option<EventsDocument>,
         /// The least severe level that is logged.
         log_level: LogLevel = "info",
     }
+    // `events` is read and compiled, and refused by name as long as the gateway does not act on it.
     later: ["policy", "events", "admin", "limits"]
 }
 

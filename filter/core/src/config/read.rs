@@ -189,6 +189,8 @@ pub(super) enum Default {
     Text(&'static str),
     /// A whole number.
     Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
     /// An array of strings.
     List(&'static [&'static str]),
     /// `{}`
@@ -203,6 +205,7 @@ impl Default {
             Self::None => None,
             Self::Text(default) => Some(text(&default)),
             Self::Number(default) => Some(Node::Number(Some(default))),
+            Self::Flag(default) => Some(Node::Bool(default)),
             Self::List(default) => Some(Node::List(default.iter().map(text).collect())),
             Self::Object => Some(Node::Object(Vec::new())),
         }
@@ -212,6 +215,12 @@ impl Default {
 impl From<&'static str> for Default {
     fn from(text: &'static str) -> Self {
         Self::Text(text)
+    }
+}
+
+impl From<bool> for Default {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
     }
 }
 

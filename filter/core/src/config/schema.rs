@@ -14,11 +14,15 @@ use super::document::{
     ChainEntry, ChainRule, Document, RedirectHosts, RedirectRules, RedirectsDocument,
 };
 use super::env::EnvName;
+use super::events::{
+    ContextDocument, Flag, FormatName, Index, MissingRule, StdoutDocument, StdoutObject,
+    Value as ContextValue,
+};
 use super::read::{List, Read, Text};
 use super::redis::{Prefix, RedisGateway};
 use super::span::{
-    FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, QueueSize,
-    SharedSize, Timeout,
+    BatchAge, BatchBytes, BatchCount, FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment,
+    MutableAge, ObjectSize, QueueSize, SharedSize, Timeout,
 };
 use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
@@ -128,6 +132,60 @@ impl JsonSchema for EnvName {
     }
 }
 
+impl JsonSchema for StdoutDocument {
+    fn schema_name() -> Cow<'static, str> {
+        "Stdout".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (flag, object) = (
+            generator.subschema_for::<Flag>(),
+            generator.subschema_for::<StdoutObject>(),
+        );
+        json_schema!({
+            "description": "Records as lines of JSON on the host's standard output: whether, or how many bytes of them may wait.",
+            "anyOf": [flag, object],
+        })
+    }
+}
+
+impl JsonSchema for ContextDocument {
+    fn schema_name() -> Cow<'static, str> {
+        "Context".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<ContextValue>();
+        json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,31}$" },
+            "additionalProperties": value,
+            "maxProperties": 16,
+            "examples": [{ "pod_uid": "env:POD_UID", "zone": "eu-1" }],
+        })
+    }
+}
+
+impl JsonSchema for Flag {
+    fn schema_name() -> Cow<'static, str> {
+        "Flag".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
+impl JsonSchema for BatchCount {
+    fn schema_name() -> Cow<'static, str> {
+        "BatchCount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "description": Self::EXPECTED, "minimum": 1, "maximum": 5000 })
+    }
+}
+
 impl JsonSchema for MaxFails {
     fn schema_name() -> Cow<'static, str> {
         "MaxFails".into()
@@ -187,6 +245,19 @@ text_schemas! {
     QueueSize { "pattern": SIZE, "examples": ["4MiB"] }
     Prefix { "pattern": "^[a-z0-9-]{1,32}$", "examples": ["gomod"] }
     RedisGateway { "enum": ["webdis", "upstash"] }
+    BatchAge { "pattern": DURATION, "minLength": 2, "examples": ["2s"] }
+    BatchBytes { "pattern": SIZE, "examples": ["1MiB"] }
+    ContextValue {
+        "anyOf": [{ "pattern": VARIABLE }, { "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$", "maxLength": 128, "not": { "pattern": "^env:" } }],
+        "examples": ["env:POD_UID", "eu-1"],
+    }
+    Index {
+        "pattern": "^([a-z0-9]|%[YmdH])([a-z0-9._-]|%[YmdH])*$",
+        "maxLength": 200,
+        "examples": ["cce-logpilot-failures-%Y.%m"],
+    }
+    MissingRule { "enum": ["refuse", "empty"] }
+    FormatName { "enum": ["elasticsearch", "json"] }
     Moment {
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
         "examples": ["2026-11-22T00:00:00Z"],

@@ -55,6 +55,34 @@ impl Text for FailTimeout {
     }
 }
 
+/// How long a record waits for others to go with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchAge(pub(super) Duration);
+
+impl Text for BatchAge {
+    const EXPECTED: &'static str = r#"a duration such as "2s" (from 100ms to 5m)"#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        duration_within(text, Duration::from_millis(100), Duration::from_secs(300)).map(Self)
+    }
+}
+
+/// How many records go in one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchCount(pub(super) usize);
+
+impl Read for BatchCount {
+    const EXPECTED: &'static str = "a whole number from 1 to 5000";
+
+    fn read(node: &Node, at: At<'_>, problems: &mut Problems) -> Option<Self> {
+        if let Node::Number(Some(number @ 1..=5000)) = node {
+            return usize::try_from(*number).ok().map(Self);
+        }
+        mismatch(Self::EXPECTED, node, at, problems);
+        None
+    }
+}
+
 /// How long what never changes stays fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ImmutableAge(pub(super) Duration);
@@ -169,9 +197,27 @@ impl Text for ObjectSize {
     }
 }
 
+/// How many bytes of records go in one batch: the host copies it, and collectors bound what they take (Elasticsearch 100 MB,
+/// Fluent Bit 4 MiB).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchBytes(pub(super) usize);
+
+impl Text for BatchBytes {
+    const EXPECTED: &'static str = r#"a size such as "1MiB" (from 4KiB to 8MiB)"#;
+
+    fn parse(text: &str) -> Result<Self, Why> {
+        size_within(text, 4 * KIB, 8 * MIB).map(Self)
+    }
+}
+
 /// How much may wait to be sent, in each worker: at most a part of what a VM gets from Envoy (1 GiB).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueueSize(pub(super) usize);
+
+impl QueueSize {
+    /// Where nothing else is said.
+    pub(super) const DEFAULT: usize = 4 * 1024 * 1024;
+}
 
 impl Text for QueueSize {
     const EXPECTED: &'static str = r#"a size such as "4MiB" (from 64KiB to 64MiB)"#;

@@ -1,0 +1,168 @@
+//! What of a text is told, and what is not.
+
+use super::*;
+use crate::testing::test;
+
+#[test]
+fn what_is_shown_is_one_visible_line() {
+    for (text, shown) in [
+        (
+            "two\r\nlines\tand\u{a0}a\u{2028}break",
+            "two lines and a break",
+        ),
+        ("  a \n\n b  ", "a b"),
+        ("\u{1b}[31mred\u{7}", "\u{fffd}[31mred\u{fffd}"),
+        ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{ad}f", "abcdef"),
+        ("fill\u{3164}er\u{115f} \u{e0041}tag", "filler tag"),
+        ("\u{4f60}\u{597d} na\u{ef}ve", "\u{4f60}\u{597d} na\u{ef}ve"),
+        ("\"quoted\\\"", "\"quoted\\\""),
+        ("\u{1f600}", "\u{fffd}"),
+    ] {
+        assert_eq!(plain(text, 100), shown, "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_too_long_ends_with_an_ellipsis_on_a_character_boundary() {
+    for (text, max, shown) in [
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abc\u{2026}"),
+        ("\u{4f60}\u{597d}\u{4f60}", 8, "\u{4f60}\u{2026}"),
+        ("\u{4f60}\u{597d}", 5, "\u{2026}"),
+        ("abcd", 3, "\u{2026}"),
+        ("abcd", 2, ""),
+        ("abcd", 0, ""),
+    ] {
+        assert_eq!(plain(text, max), shown, "{text} in {max}");
+    }
+}
+
+#[test]
+fn a_url_has_no_user_no_query_and_no_fragment() {
+    for (text, shown) in [
+        (
+            "https://proxy.example/m/@v/v1.0.0.zip",
+            "https://proxy.example/m/@v/v1.0.0.zip",
+        ),
+        (
+            "https://user:tok@proxy.example:8443/m?X-Sig=abc#x",
+            "https://...@proxy.example:8443/m",
+        ),
+        ("https://proxy.example?x=a@b", "https://proxy.example"),
+        (
+            "https://user:pa/ss@proxy.example/m",
+            "https://...@proxy.example/m",
+        ),
+        ("https://user:pa?ss@proxy.example/m", "https://..."),
+        (
+            "https://[::1]:8080/m/@latest",
+            "https://[::1]:8080/m/@latest",
+        ),
+        ("/sumdb/x/lookup/a@v1.0.0", "/sumdb/x/lookup/a@v1.0.0"),
+        ("https://host/a b", "https://host/a"),
+        ("https://us\u{202e}er:t@host/", "https://...@host/"),
+    ] {
+        assert_eq!(url(text, 200), shown, "{text}");
+    }
+}
+
+#[test]
+fn words_keep_what_helps_and_lose_what_is_secret() {
+    for (text, shown) in [
+        (
+            "not found: module example.com/m@v1.0.0: no matching versions",
+            "not found: module example.com/m@v1.0.0: no matching versions",
+        ),
+        (
+            "git ls-remote https://oauth2:glpat-abc@git.example/x: exit status 128",
+            "git ls-remote https://...@git.example/x: exit status 128",
+        ),
+        (
+            "Get \"https://s3.example/a?X-Amz-Signature=1f\": EOF",
+            "Get \"https://s3.example/a?...\": EOF",
+        ),
+        ("bot:hunter2@git.example: denied", "...@git.example: denied"),
+        (
+            "git@git.example:team/x.git: denied",
+            "git@git.example:team/x.git: denied",
+        ),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer ..."),
+        ("authorization:bearer abc", "authorization:... ..."),
+        ("sent Bearer eyJhbGciOi.x", "sent Bearer ..."),
+        ("sent Basic dXNlcjpwYXNz", "sent Basic ..."),
+        (
+            "basic authentication required",
+            "basic authentication required",
+        ),
+        (
+            r#"{"error":"x","token":"s3cr3t"}"#,
+            r#"{"error":"x","token":"..."#,
+        ),
+        (r#"{"token": "s3cr3t"}"#, r#"{"token": ..."#),
+        ("PRIVATE-TOKEN: s3cr3t and", "PRIVATE-TOKEN: ... and"),
+        ("password=hunter2, user=x", "password=... user=x"),
+        ("see /x?session=1", "see /x?..."),
+        ("really? issue #42", "really? issue #42"),
+        ("key ghp_0123456789 refused", "key ... refused"),
+        ("keyJob=ghp_01 (eyJhbGci.x)", "keyJob=... (..."),
+        ("unexpected token '<' at 1:1", "unexpected token '<' at 1:1"),
+        ("to\u{200b}ken=abc", "token=..."),
+        ("https:/\u{200b}/user:tok@host/x", "https://...@host/x"),
+        (
+            "https://user:token=x@host/?password=y",
+            "https://...@host/?...",
+        ),
+    ] {
+        assert_eq!(words(text, 300), shown, "{text}");
+    }
+}
+
+#[test]
+fn a_url_that_was_cut_in_its_password_is_not_told() {
+    let long = format!("{} https://user:hunter2", "x".repeat(MAX_INPUT - 20));
+    assert!(!words(&long, 10_000).contains("hunt"));
+    let padded = format!(
+        "{}https://user:hunter2@host",
+        "? ".repeat(MAX_INPUT / 2 - 7)
+    );
+    assert!(!words(&padded, 10_000).contains("hunt"));
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod property {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Somebody's words around a secret, in the forms in which upstreams repeat them.
+    fn with_secret() -> impl Strategy<Value = String> {
+        let around = "[ -~\u{e9}\u{200b}\u{202e}\n]{0,40}";
+        let form = prop_oneof![
+            Just("https://user:S3cr3tXyz@host/path"),
+            Just("ssh://S3cr3tXyz@host/path"),
+            Just("https://host/path?sig=S3cr3tXyz"),
+            Just("Authorization: Bearer S3cr3tXyz"),
+            Just("token=S3cr3tXyz"),
+            Just("\"password\":\"S3cr3tXyz\""),
+            Just("bot:S3cr3tXyz@host"),
+        ];
+        (around, form, around).prop_map(|(before, form, after)| format!("{before} {form} {after}"))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_around_a_secret_it_is_not_told(text in with_secret()) {
+            prop_assert!(!words(&text, 4000).contains("S3cr3tXyz"), "{}", words(&text, 4000));
+        }
+
+        #[test]
+        fn any_text_becomes_visible_and_fits(text in any::<String>(), max in 0_usize..300) {
+            for shown in [plain(&text, max), words(&text, max), url(&text, max)] {
+                prop_assert!(shown.len() <= max);
+                for c in shown.chars() {
+                    prop_assert!(!c.is_control() && !is_invisible(c), "{shown:?}");
+                    prop_assert!(c == ' ' || !c.is_whitespace(), "{shown:?}");
+                }
+            }
+        }
+    }
+}
