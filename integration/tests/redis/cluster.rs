@@ -19,7 +19,9 @@ fn path(number: usize) -> String {
 /// Asks Redis each time.
 fn gateway(origin: &Origin, cluster: &Cluster) -> Running {
     let mut config = config(origin, json!({}));
-    config["cache"]["memory"] = json!({"size": "0B"});
+    for tier in ["memory", "shared"] {
+        config["cache"][tier] = json!({"size": "0B"});
+    }
     start(of(origin, &config).redis_http(&cluster.webdis.addr().to_string()))
 }
 

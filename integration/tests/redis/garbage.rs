@@ -85,7 +85,9 @@ fn no_answer_of_a_gateway_reaches_a_client_or_hurts() {
     // Redis is asked each time, whatever it said before.
     let part = json!({"max_fails": 0, "timeout": "300ms"});
     let mut config = config(&origin, part);
-    config["cache"]["memory"] = json!({"size": "0B"});
+    for tier in ["memory", "shared"] {
+        config["cache"][tier] = json!({"size": "0B"});
+    }
     let gateway = start(of(&origin, &config).redis_http(&stub.addr().to_string()));
     let expected = |number: usize| {
         let path = format!("/bench.example/n{number}/@v/v1.0.0.mod");
@@ -188,7 +190,9 @@ fn answers_that_come_late_reach_nobody_else() {
     }
     shared.look().await_keys(100);
     let mut config = config(&shared.origin, json!({"timeout": "30ms", "max_fails": 0}));
-    config["cache"]["memory"] = json!({"size": "0B"});
+    for tier in ["memory", "shared"] {
+        config["cache"][tier] = json!({"size": "0B"});
+    }
     let gateway = start(shared.gateway_of(&config));
     std::thread::scope(|scope| {
         let clients: Vec<_> = (0..8)

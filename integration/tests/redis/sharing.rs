@@ -151,7 +151,10 @@ fn prefix_and_namespace_keep_gateways_apart() {
 /// A gateway whose memory keeps nothing, so that every request asks Redis.
 fn forgetful(shared: &Shared, redis: serde_json::Value) -> Running {
     let mut config = config(&shared.origin, redis);
-    merge(&mut config["cache"], json!({"memory": {"size": "0B"}}));
+    merge(
+        &mut config["cache"],
+        json!({"memory": {"size": "0B"}, "shared": {"size": "0B"}}),
+    );
     start(shared.gateway_of(&config))
 }
 

@@ -27,7 +27,9 @@ impl Written {
     fn start() -> Self {
         let shared = Shared::start();
         let mut config = config(&shared.origin, json!({}));
-        config["cache"]["memory"] = json!({"size": "0B"});
+        for tier in ["memory", "shared"] {
+            config["cache"][tier] = json!({"size": "0B"});
+        }
         let gateway = start(shared.gateway_of(&config));
         let mut look = shared.look();
         assert_eq!(get(&gateway, PATH).status, 200);
@@ -162,7 +164,9 @@ fn with_a_key_nothing_that_was_forged_is_served() {
         &shared.origin,
         json!({"signing_key": "env:REDIS_SIGNING_KEY"}),
     );
-    config["cache"]["memory"] = json!({"size": "0B"});
+    for tier in ["memory", "shared"] {
+        config["cache"][tier] = json!({"size": "0B"});
+    }
     let gateway = start(shared.gateway_of(&config).secret("REDIS_SIGNING_KEY", KEY));
     assert_eq!(get(&gateway, PATH).status, 200);
     let mut look = shared.look();
