@@ -226,6 +226,12 @@ impl Gateway {
         self
     }
 
+    /// What [`Gateway::redis_http`] made.
+    #[must_use]
+    pub fn redis(&self) -> Option<&RedisHttp> {
+        self.settings.redis.as_ref()
+    }
+
     /// An environment variable of Envoy's, for a configuration that names it. Those that [`Gateway::redis_http`] knows come
     /// before it.
     #[must_use]

@@ -137,6 +137,17 @@ impl RedisHttp {
     }
 }
 
+impl fmt::Display for RedisHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gateway = match self.gateway {
+            RedisGateway::Webdis => "webdis",
+            RedisGateway::Upstash => "a REST service",
+        };
+        let signed = if self.signed { ", signed" } else { "" };
+        write!(f, "{gateway} at {}{signed}", self.url)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,7 +26,13 @@ pub fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
         if own_configuration {
             "with the configuration of CONFIG".to_owned()
         } else {
-            format!("upstream {}", upstreams.join(", "))
+            let redis = settings.redis.as_ref();
+            let redis = redis.map(|redis| format!(", Redis behind {redis}"));
+            format!(
+                "upstream {}{}",
+                upstreams.join(", "),
+                redis.unwrap_or_default()
+            )
         }
     );
     let gateway = Gateway::of(settings).inherit_stdout();

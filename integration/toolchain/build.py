@@ -7,24 +7,29 @@ usage: build.py filter|noop|origin|launcher|launcher-release ...
   origin     dist/origin                   the module origin and checksum database of demo, tests and benchmarks
   launcher   target/debug/goproxy-launch   what starts the host; launcher-release: target/release/goproxy-launch
 """
+import hashlib
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from common import BIN, HOME, ROOT, ToolError, foreground, say, write_if_changed
+from common import BIN, HOME, ROOT, ToolError, foreground, output_of, run, say, write_if_changed
 from get import get
 import go
 import rust
 import xmod
 
 DIST = ROOT / "dist"
+# What a hit executes is the least with -O3 (2.4 % less than before), -Os and -Oz save another 0.1 and 1.4 % of the bytes and execute
+# 1.5 % more. Which features of WebAssembly the module has, wasm-opt reads in a section that it then takes out; names go by itself.
+WASM_OPT = ("-O3", "--strip-producers", "--strip-target-features")
 
 
 def wasm(manifest, name):
-    """A release build of one cdylib crate for wasip1, copied to `dist/`."""
+    """A release build of one cdylib crate for wasip1, made smaller by wasm-opt, in `dist/`."""
     get("rust")
+    get("binaryen")
     if not (ROOT / manifest).is_file():
         raise ToolError(f"{manifest}: no such crate, so dist/{name} cannot be built")
     environment, flags = rust.cargo(rust.WASI)
@@ -38,12 +43,24 @@ def wasm(manifest, name):
     files = [f for m in messages for f in m.get("filenames", []) if f.endswith(".wasm")]
     if not files:
         raise ToolError(f"{manifest}: expected a cdylib, and cargo made no .wasm")
-    place(Path(files[-1]), name)
+    place(smaller(Path(files[-1])), name)
 
 
-def place(built, name):
+def smaller(built):
+    """The same module after wasm-opt, beside cargo's; what was made of the same bytes by the same wasm-opt is kept."""
+    optimised, recipe = built.with_suffix(".opt.wasm"), built.with_suffix(".opt.recipe")
+    version = output_of([BIN / "wasm-opt", "--version"]).strip()
+    wanted = f"{version} {' '.join(WASM_OPT)} of {hashlib.sha256(built.read_bytes()).hexdigest()}\n"
+    if not (optimised.is_file() and recipe.is_file() and recipe.read_text() == wanted):
+        recipe.unlink(missing_ok=True)
+        run([BIN / "wasm-opt", *WASM_OPT, built, "-o", optimised], f"wasm-opt {built.name}")
+        write_if_changed(recipe, wanted)
+    return optimised
+
+
+def place(built, name, mode=0o644):
     data = built.read_bytes()
-    if write_if_changed(DIST / name, data, built.stat().st_mode & 0o777):
+    if write_if_changed(DIST / name, data, mode):
         say(f"dist/{name}: {len(data):,} bytes")
 
 
@@ -61,7 +78,7 @@ def origin():
         cwd=source, env=go.environment())
     if code != 0:
         raise ToolError("go could not build integration/origin (see above)")
-    place(output, "origin")
+    place(output, "origin", 0o755)
 
 
 def launcher(*flags):

@@ -189,6 +189,8 @@ def cargo(target):
     cargo_home = Path(environment.get("CARGO_HOME") or Path.home() / ".cargo")
     remap = f"--remap-path-prefix={cargo_home}/registry/src=crates --remap-path-prefix={ROOT}/= " \
             f"--remap-path-prefix={rust.private}=rust"
+    # SHA-256 in a loop instead of 64 rounds written out: 7,100 bytes less, and 28 us for 2 KiB instead of 21 (V8).
+    smaller = '--cfg=sha2_backend_soft="compact"'
     name = f"CARGO_TARGET_{target.upper().replace('-', '_')}_RUSTFLAGS"
-    environment[name] = f"{environment.get(name, '')} {remap}".strip()
+    environment[name] = f"{environment.get(name, '')} {remap} {smaller}".strip()
     return environment, arguments

@@ -12,7 +12,7 @@ mod compile;
 mod document;
 mod env;
 mod error;
-mod json;
+pub(crate) mod json;
 mod read;
 mod redirects;
 mod redis;

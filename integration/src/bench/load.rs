@@ -34,6 +34,8 @@ pub(super) enum Ask {
     Path(String),
     /// The `.mod` of each module of the endless series, from this number on, each once.
     EveryModFrom(u64),
+    /// The `.mod` of so many of these modules in turn, from the first on, again and again.
+    Mods(u64),
 }
 
 /// One second or so of load.
@@ -102,9 +104,10 @@ pub(super) fn cpu_seconds(envoy: &Running) -> Result<f64> {
 fn wrk(address: SocketAddr, load: &Load) -> Result<Value> {
     let script = tempfile::Builder::new().suffix(".lua").tempfile()?;
     std::fs::write(script.path(), SCRIPT)?;
-    let (path, from) = match &load.ask {
-        Ask::Path(path) => (path.as_str(), None),
-        Ask::EveryModFrom(number) => ("/", Some(number.to_string())),
+    let (path, series) = match &load.ask {
+        Ask::Path(path) => (path.as_str(), Vec::new()),
+        Ask::EveryModFrom(number) => ("/", vec![number.to_string()]),
+        Ask::Mods(count) => ("/", vec!["0".to_owned(), count.to_string()]),
     };
     let mut command = Command::new(places::wrk()?);
     command
@@ -119,7 +122,7 @@ fn wrk(address: SocketAddr, load: &Load) -> Result<Value> {
     command
         .arg(format!("http://{address}{path}"))
         .arg("--")
-        .args(from)
+        .args(series)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

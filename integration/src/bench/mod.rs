@@ -4,6 +4,7 @@
 //! shown; only what could not be measured is a failure.
 
 mod archives;
+mod builds;
 mod calls;
 mod chain;
 mod core;
@@ -11,6 +12,8 @@ mod herd;
 mod hit;
 mod load;
 mod memory;
+mod redis_hit;
+mod redis_kill;
 mod report;
 mod rounds;
 mod start;
@@ -30,7 +33,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// How `make bench` is asked.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// BENCH_QUICK=1: about one minute, fewer rounds
+    /// BENCH_QUICK=1: some minutes, fewer rounds
     #[arg(long, env = "BENCH_QUICK", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     quick: bool,
     /// Only the figures whose name contains this
@@ -47,6 +50,7 @@ struct Plan {
     large_archive_seconds: u16,
     starts: usize,
     herds: usize,
+    builds: usize,
     /// Seconds of criterion's warm-up and measurement of one function.
     core_seconds: (f32, f32),
 }
@@ -58,6 +62,7 @@ const FULL: Plan = Plan {
     large_archive_seconds: 2,
     starts: 15,
     herds: 5,
+    builds: 5,
     core_seconds: (1.0, 3.0),
 };
 
@@ -68,6 +73,7 @@ const QUICK: Plan = Plan {
     large_archive_seconds: 1,
     starts: 3,
     herds: 1,
+    builds: 1,
     core_seconds: (0.3, 0.6),
 };
 
@@ -122,8 +128,8 @@ struct Group {
     measure: fn(&Plan) -> Vec<Figure>,
 }
 
-fn groups() -> [Group; 8] {
-    [
+fn groups() -> Vec<Group> {
+    vec![
         Group {
             doing: "hits in memory, behind a filter that does nothing, and without a filter",
             keys: &[hit::VS_DIRECT_RESPONSE, hit::VS_NOOP_FILTER],
@@ -138,6 +144,21 @@ fn groups() -> [Group; 8] {
             doing: "a chain of two upstreams",
             keys: &[chain::KEY],
             measure: chain::figures,
+        },
+        Group {
+            doing: "hits in Redis, and without a filter",
+            keys: &[redis_hit::KEY],
+            measure: redis_hit::figures,
+        },
+        Group {
+            doing: "a Redis that dies under load",
+            keys: &[redis_kill::KILLED, redis_kill::OPEN],
+            measure: redis_kill::figures,
+        },
+        Group {
+            doing: "builds from a mirror that is far away, with a cold and a warm gateway, and without one",
+            keys: &[builds::WARM, builds::COLD],
+            measure: builds::figures,
         },
         Group {
             doing: "host calls of each path",

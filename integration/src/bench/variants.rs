@@ -157,7 +157,7 @@ pub(super) fn medians(
 
 /// First the answer that the gateway remembers; whatever else goes to the upstream by the shipped route, which the
 /// gateway chooses with a header field.
-fn routes_of_the_gateway(
+pub(super) fn routes_of_the_gateway(
     bootstrap: &mut Bootstrap,
     remembered: &str,
     hit: &Answer,

@@ -1,13 +1,15 @@
 -- What wrk asks, and its result as one line of JSON. Arguments: none, or the number of the first module of a series
--- (`/bench.example/n7/@v/v1.0.0.mod`, then n8, ...), each asked once.
+-- (`/bench.example/n7/@v/v1.0.0.mod`, then n8, ...), and perhaps how many there are before it begins again.
 local following
 
 function init(arguments)
-  following = tonumber(arguments[1])
+  local first, count = tonumber(arguments[1]), tonumber(arguments[2])
+  following = first
   if following then
     request = function()
       local path = string.format("/bench.example/n%d/@v/v1.0.0.mod", following)
       following = following + 1
+      if count and following >= first + count then following = first end
       return wrk.format("GET", path)
     end
   end

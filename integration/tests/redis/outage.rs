@@ -5,7 +5,7 @@ use goproxy_integration::origin::Origin;
 use serde_json::{Value, json};
 
 use crate::shared::{Shared, get};
-use crate::world::assert_unharmed;
+use crate::world::{assert_unharmed, eventually};
 
 const PATHS: [&str; 4] = [
     "/example.com/a/@v/v1.0.0.info",
@@ -43,6 +43,32 @@ fn what_is_in_redis_is_served_whatever_the_upstream_does() {
         shared.origin.clear_faults().unwrap();
         assert_unharmed(&gateway, &order.to_string());
     }
+}
+
+#[test]
+fn an_old_list_in_redis_is_served_stale_while_the_upstream_is_dead() {
+    let shared = Shared::start();
+    let config = |mutable: &str| {
+        let mut config = crate::shared::config(&shared.origin, json!({}));
+        config["cache"]["freshness"] = json!({"mutable": mutable});
+        crate::shared::start(shared.gateway_of(&config))
+    };
+    let list = "/example.com/a/@v/list";
+    let first = config("1s");
+    let good = get(&first, list).body;
+    shared.look().await_keys(1);
+    shared.origin.fault(&json!({"kind": "reset"})).unwrap();
+    let gateway = config("1s");
+    let mut stale = None;
+    eventually("it is old", || {
+        let answer = get(&gateway, list);
+        assert!(answer.status == 200 && answer.body == good, "{answer:?}");
+        let status = answer.header("cache-status").unwrap().to_owned();
+        stale =
+            Some(status).filter(|status| status.contains("ttl=-") || status.contains("fwd=stale"));
+        stale.is_some()
+    });
+    assert_unharmed(&gateway, &stale.unwrap());
 }
 
 /// Nobody is there at all: an empty gateway, an empty `go`, and Redis.

@@ -10,7 +10,7 @@ use super::read::At;
 
 /// A JSON value. Of numbers only whole ones are kept: no field is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Null,
     Bool(bool),
     Number(Option<i64>),
@@ -18,6 +18,18 @@ pub(super) enum Node {
     List(Vec<Node>),
     /// In the order of the document, with repeated keys.
     Object(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// Reads one JSON value with nothing behind it, at most 128 levels deep.
+    ///
+    /// # Errors
+    /// Where it is no JSON; no part of it is in the text.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let node = Self::deserialize(&mut reader)?;
+        reader.end().map(|()| node)
+    }
 }
 
 impl fmt::Display for Node {
@@ -54,10 +66,9 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
         );
         return None;
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    match Node::deserialize(&mut reader).and_then(|node| reader.end().map(|()| node)) {
+    match Node::parse(bytes) {
         Ok(node) => Some(node),
-        // The error's text has no part of the document in it, and ends with the line and the column.
+        // The error's text ends with the line and the column.
         Err(error) => {
             problems.add(At::Root, format!("expected JSON: {error}"));
             None

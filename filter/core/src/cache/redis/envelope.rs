@@ -75,7 +75,7 @@ pub fn open(value: &[u8], cache_key: &str, key: Option<&SigningKey>) -> Result<S
             let (signed, signature) = value
                 .split_last_chunk::<MAC_BYTES>()
                 .ok_or(Refused::Length)?;
-            if key.is_some_and(|key| !key.verifies(signed, signature)) {
+            if key.is_some_and(|key| !key.verifies(signed, *signature)) {
                 return Err(Refused::Signature);
             }
             signed.get(FIXED..).ok_or(Refused::Length)?

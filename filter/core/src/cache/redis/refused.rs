@@ -42,6 +42,23 @@ pub enum Refused {
     Field,
 }
 
+/// The codes of errors that have a reason of their own.
+const CODES: [(&str, Refused); 13] = [
+    ("OOM", Refused::OutOfMemory),
+    ("MOVED", Refused::Moved),
+    ("ASK", Refused::Moved),
+    ("LOADING", Refused::Loading),
+    ("BUSY", Refused::Loading),
+    ("MASTERDOWN", Refused::Loading),
+    ("CLUSTERDOWN", Refused::Loading),
+    ("NOAUTH", Refused::NoAuth),
+    ("WRONGPASS", Refused::NoAuth),
+    ("NOPERM", Refused::NoAuth),
+    ("READONLY", Refused::ReadOnly),
+    ("MISCONF", Refused::ReadOnly),
+    ("NOREPLICAS", Refused::ReadOnly),
+];
+
 impl Refused {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 17] = [
@@ -90,17 +107,13 @@ impl Refused {
     /// By the text of a Redis error, without the `-` before it. Its first word is the error's code
     /// (<https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors>).
     pub(super) fn of_error(text: &[u8]) -> Self {
-        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
-        match code {
-            b"OOM" => Self::OutOfMemory,
-            b"MOVED" | b"ASK" => Self::Moved,
-            b"LOADING" | b"BUSY" | b"MASTERDOWN" | b"CLUSTERDOWN" => Self::Loading,
-            b"NOAUTH" | b"WRONGPASS" | b"NOPERM" => Self::NoAuth,
-            b"READONLY" | b"MISCONF" | b"NOREPLICAS" => Self::ReadOnly,
-            // Upstash's own limit of a request's size.
-            _ if text.starts_with(b"ERR max request size exceeded") => Self::TooLarge,
-            _ => Self::RedisError,
+        // Upstash's own limit of a request's size.
+        if text.starts_with(b"ERR max request size exceeded") {
+            return Self::TooLarge;
         }
+        let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let known = CODES.iter().find(|(known, _)| known.as_bytes() == code);
+        known.map_or(Self::RedisError, |(_, reason)| *reason)
     }
 
     /// By an HTTP status that is not 200.

@@ -7,15 +7,14 @@
 //! is [`Refused::Magic`] here, and so is the other way round: gateways of both kinds need a prefix each.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::rc::Rc;
 
-use base64::engine::{Engine, general_purpose::STANDARD};
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use base64ct::{Base64, Encoding as _};
 
 use super::secret::Bearer;
 use super::{RedisWire, Refused, SecretError, WireRequest};
 use crate::callout::Method;
+use crate::config::json::Node;
 
 /// A REST gateway.
 #[derive(Clone, Debug)]
@@ -38,15 +37,7 @@ impl Upstash {
 
     /// The parts need no escaping in a JSON string.
     fn request(&self, command: &[&str]) -> WireRequest {
-        let mut body = String::with_capacity(command.iter().fold(2, |sum, part| {
-            sum.saturating_add(part.len()).saturating_add(3)
-        }));
-        for (index, part) in command.iter().enumerate() {
-            body.push_str(if index == 0 { "[\"" } else { ",\"" });
-            body.push_str(part);
-            body.push('"');
-        }
-        body.push(']');
+        let body = ["[\"", &command.join("\",\""), "\"]"].concat();
         WireRequest {
             method: Method::Post,
             path: self.path.clone(),
@@ -66,7 +57,7 @@ impl RedisWire for Upstash {
     }
 
     fn setex(&self, key: &str, ttl_seconds: u64, value: &[u8]) -> WireRequest {
-        let (ttl, value) = (ttl_seconds.max(1).to_string(), STANDARD.encode(value));
+        let (ttl, value) = (ttl_seconds.max(1).to_string(), Base64::encode_string(value));
         self.request(&["SETEX", key, &ttl, &value])
     }
 
@@ -75,13 +66,12 @@ impl RedisWire for Upstash {
     }
 
     fn parse_get<'a>(&self, status: u16, body: &'a [u8]) -> Result<Option<Cow<'a, [u8]>>, Refused> {
-        let Some(text) = result(status, body)? else {
-            return Ok(None);
-        };
-        let value = STANDARD
-            .decode(text.as_bytes())
-            .map_err(|_| Refused::Magic)?;
-        Ok(Some(value.into()))
+        match result(status, body)? {
+            Some(text) => Base64::decode_vec(&text)
+                .map(|value| Some(value.into()))
+                .map_err(|_| Refused::Magic),
+            None => Ok(None),
+        }
     }
 
     fn parse_set(&self, status: u16, body: &[u8]) -> Result<(), Refused> {
@@ -108,56 +98,33 @@ fn result(status: u16, body: &[u8]) -> Result<Option<String>, Refused> {
     if !matches!(status, 200 | 400) {
         return Err(Refused::of_status(status));
     }
-    match parse(body) {
-        Ok(Reply {
-            error: Some(error), ..
-        }) => Err(Refused::of_error(error.as_bytes())),
-        _ if status != 200 => Err(Refused::of_status(status)),
-        Ok(Reply {
-            result: Some(result),
-            ..
-        }) => Ok(result),
-        Ok(_) => Err(Refused::NotResp),
-        Err(error) if error.is_eof() => Err(Refused::Truncated),
-        Err(_) => Err(Refused::NotResp),
+    match (Node::parse(body), status) {
+        (Ok(Node::Object(fields)), _) => result_of(fields, status),
+        (_, 400) => Err(Refused::Status),
+        (Err(error), _) if error.is_eof() => Err(Refused::Truncated),
+        _ => Err(Refused::NotResp),
     }
 }
 
-/// `{"result": "text"}`, `{"result": null}` or `{"error": "text"}`.
-#[derive(Default)]
-struct Reply {
-    result: Option<Option<String>>,
-    error: Option<String>,
-}
-
-fn parse(body: &[u8]) -> Result<Reply, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let reply = json.deserialize_map(ReplyVisitor)?;
-    json.end().map(|()| reply)
-}
-
-struct ReplyVisitor;
-
-impl<'de> Visitor<'de> for ReplyVisitor {
-    type Value = Reply;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a result or an error")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut reply = Reply::default();
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "result" if reply.result.is_none() => reply.result = Some(map.next_value()?),
-                "error" if reply.error.is_none() => reply.error = Some(map.next_value()?),
-                "result" | "error" => return Err(A::Error::custom("told twice")),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+/// Of `{"result": "text"}`, `{"result": null}` or `{"error": "text"}`; whatever else is in it does not count.
+fn result_of(fields: Vec<(String, Node)>, status: u16) -> Result<Option<String>, Refused> {
+    let (mut result, mut error) = (None, None);
+    for (name, node) in fields {
+        let told = match name.as_str() {
+            "result" => &mut result,
+            "error" => &mut error,
+            _ => continue,
+        };
+        if told.replace(node).is_some() {
+            return Err(Refused::NotResp);
         }
-        Ok(reply)
+    }
+    match (error, result) {
+        (Some(Node::Text(error)), _) => Err(Refused::of_error(error.as_bytes())),
+        _ if status != 200 => Err(Refused::Status),
+        (_, Some(Node::Text(text))) => Ok(Some(text)),
+        (_, Some(Node::Null)) => Ok(None),
+        _ => Err(Refused::NotResp),
     }
 }
 
