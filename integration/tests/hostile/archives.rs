@@ -27,7 +27,7 @@ fn assert_recovers(world: &World, path: &str, what: &str) {
 /// A gateway that keeps no archive, so that each case asks the origin.
 fn forgetful() -> World {
     World::with(|gateway, origin| {
-        let config = json!({"cache": {"memory": {"size": "0B"}}});
+        let config = json!({"cache": {"memory": {"size": "0B"}, "shared": {"size": "0B"}}});
         gateway.config_json(crate::world::config(origin, config).to_string())
     })
 }

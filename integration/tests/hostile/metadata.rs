@@ -43,7 +43,7 @@ fn refused(world: &World, path: &str, (kind, more): (&str, Value), status: u16, 
 /// A gateway that remembers nothing of the paths that are asked again and again.
 fn forgetful() -> World {
     World::with(|gateway, origin| {
-        let config = json!({"cache": {"memory": {"size": "0B"}}});
+        let config = json!({"cache": {"memory": {"size": "0B"}, "shared": {"size": "0B"}}});
         gateway.config_json(crate::world::config(origin, config).to_string())
     })
 }
