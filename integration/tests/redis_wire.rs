@@ -202,7 +202,7 @@ fn what_webdis_does_not_take_and_a_redis_that_is_gone_are_told() -> Outcome<()> 
     let redis = RedisServer::start()?;
     let webdis = Webdis::with(redis.addr(), |file| {
         file.replace(
-            r#""http_max_request_size": 1048576"#,
+            r#""http_max_request_size": 2097152"#,
             r#""http_max_request_size": 1000"#,
         )
     })?;

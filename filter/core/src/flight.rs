@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::age::{Age, age_of, is_invalidated};
-use crate::cache::shared::{LEASE, Shared};
+use crate::cache::shared::{LONGEST, Shared};
 use crate::cache::{Answered, ContentType, Entry, Key, Lifetime, UpstreamCacheControl};
 use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::{FallThrough, Invalidation, Redirects};
@@ -239,7 +239,7 @@ impl Flight {
             State::Queued(_, until) => until.is_due(self.timeout, now),
             State::Asking(_, until) => until.is_due(self.timeout.saturating_add(self.grace()), now),
             State::Pausing(until) => until.is_due(PAUSE, now),
-            State::Following { until, .. } => until.is_due(LEASE, now),
+            State::Following { until, .. } => until.is_due(LONGEST, now),
         }
     }
 

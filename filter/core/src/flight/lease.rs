@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Flight, Goal, Landing, Next, State, Turn};
 use crate::age::{age_of, is_invalidated};
 use crate::cache::Entry;
-use crate::cache::shared::{Claim, LEASE, Shared};
+use crate::cache::shared::{Claim, LONGEST, Shared};
 use crate::time::Timestamp;
 
 /// A lease is renewed so long before it ends, and many ticks fit into that.
@@ -61,7 +61,7 @@ impl Flight {
     /// Tells other workers that this flight is in the air still, if they wait for it.
     pub(crate) fn renew(&mut self, shared: &Shared, now: Timestamp) {
         let soon = now.after(RENEWED);
-        if self.leads.is_some_and(|until| until.is_due(LEASE, soon)) {
+        if self.leads.is_some_and(|until| until.is_due(LONGEST, soon)) {
             self.leads = shared.leases.renew(self.want.key.as_str(), now);
         }
     }

@@ -21,6 +21,9 @@ const KIND: &str = "flight";
 
 /// How long followers wait for a leader that died.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
+/// No lease seems to last longer, unless the clock was set back. Another worker reads the clock as its callback begins, and
+/// may be kept waiting before it looks: what was taken meanwhile ends later than it seems it could.
+pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 /// No queue has this number.
 const NOBODY: u32 = 0;
 /// Followers of one flight in other workers; more than that fetch for themselves.
@@ -292,7 +295,7 @@ impl<'a> Lease<'a> {
 
     /// A lease that ends later than one can was made before the clock was set back, or is none.
     fn is_held(&self, now: Timestamp) -> bool {
-        !self.until.is_due(LEASE, now)
+        !self.until.is_due(LONGEST, now)
     }
 
     /// Who followed the leader before follows this one.

@@ -270,6 +270,19 @@ fn a_clock_that_is_set_back_ends_leases_and_strands_nobody() {
 }
 
 #[test]
+fn a_worker_whose_clock_was_read_before_the_leader_s_follows_it() {
+    // Each worker reads the clock as its callback begins, and may be kept waiting before it claims.
+    for behind in [1, 20, 1000] {
+        let (_fake, leases) = workers(2);
+        assert_eq!(claim(&leases[0], KEY, at(behind)), "lead");
+        let until = behind + 3000;
+        let followed = format!("follow to {until}");
+        assert_eq!(claim(&leases[1], KEY, NOW), followed, "{behind}");
+        assert!(leases[1].is_followed(KEY, NOW), "{behind}");
+    }
+}
+
+#[test]
 fn a_worker_that_was_started_again_takes_its_own_lease() {
     let (_fake, leases) = workers(2);
     assert_eq!(claim(&leases[0], KEY, NOW), "lead");

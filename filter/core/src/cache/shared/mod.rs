@@ -15,7 +15,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::capabilities::SharedData;
 
-pub(crate) use lease::{Claim, Counts, LEASE, Leases};
+pub(crate) use lease::{Claim, Counts, LONGEST, Leases};
 pub(crate) use slots::Slots;
 
 /// Of all names in the shared data: whose they are, and the form of what is in them but for entries, which tell their own.
