@@ -45,4 +45,4 @@ macro_rules! targets {
     )* };
 }
 
-targets! { path config list info lookup entry redis gateway }
+targets! { path config list info lookup entry redis event bulk gateway }

@@ -12,8 +12,10 @@
     reason = "a check that panics fails, which is what it is for"
 )]
 
+pub mod bulk;
 pub mod config;
 pub mod entry;
+pub mod event;
 pub mod gateway;
 pub mod info;
 pub mod list;
