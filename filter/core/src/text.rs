@@ -50,7 +50,9 @@ fn without_userinfo(words: &str) -> Cow<'_, str> {
     let mut text = String::with_capacity(words.len());
     let mut rest = words;
     while let Some((before, url)) = rest.split_once("://") {
-        let end = url.find(ends_authority).unwrap_or(url.len());
+        // `://` within an authority begins another URL.
+        let this = url.split_once("://").map_or(url, |(this, _)| this);
+        let end = this.find(ends_authority).unwrap_or(this.len());
         let (authority, tail) = url.split_at_checked(end).unwrap_or((url, ""));
         let shown = authority.rsplit_once('@');
         text.extend([before, "://"]);
@@ -169,6 +171,7 @@ mod tests {
             ("https://host/a/@v/list: 404", "https://host/a/@v/list: 404"),
             ("https://host?x=a@b", "https://host?x=a@b"),
             ("://", "://"),
+            ("https://x:https://user:tok@host/", "https://x:https://...@host/"),
             ("me@host: no", "me@host: no"),
         ] {
             assert_eq!(text(words).lines().next(), Some(shown), "{words}");

@@ -293,21 +293,14 @@ fn count(text: &str, any: &[u8]) -> usize {
 fn tell_address(word: &str, told: &mut String) {
     const SEPARATOR: &str = "://";
     let mut rest = word;
-    // `url="https://..`, `(https://..`: each address of the word by itself.
+    // `url="https://..`, `https://proxy/https://..`: each address of the word by itself.
     while let Some(at) = find(rest, SEPARATOR) {
         let (before, behind) = split(rest, at.checked_add(SEPARATOR.len()));
         told.push_str(before);
-        let (address, behind) = split(behind, position(behind, b"\"<>"));
+        let (address, _) = split(behind, position(behind, b"\"<>"));
+        let (address, _) = split(address, find(address, SEPARATOR));
         tell_location(address, told);
-        rest = behind;
-    }
-    // `user:password@host` without a scheme. The `@` of a module (`/@v/`, `m@v1.0.0`) has no colon before it.
-    let (before, host) = split(rest, last(rest, b'@'));
-    let (_, user) = split(before, last(before, b'/'));
-    let user = if user.is_empty() { before } else { user };
-    if !host.is_empty() && user.contains(':') {
-        told.push_str(HIDDEN);
-        rest = host;
+        rest = split(behind, Some(address.len())).1;
     }
     tell_path(rest, b"?", told);
 }
@@ -332,9 +325,20 @@ fn tell_location(location: &str, told: &mut String) {
     }
 }
 
-/// Appends a path; what follows one of `ends` is only said to be there.
+/// Appends a path, or a word that is no address; what follows one of `ends` is only said to be there.
 fn tell_path(path: &str, ends: &[u8], told: &mut String) {
-    let (shown, query) = split(path, position(path, ends));
+    let (mut shown, query) = split(path, position(path, ends));
+    // `user:password@host` without a scheme. The `@` of a module (`/@v/`, `m@v1.0.0`) has no colon before it.
+    let (before, host) = split(shown, last(shown, b'@'));
+    let (parents, user) = match last(before, b'/') {
+        Some(at) => split(before, at.checked_add(1)),
+        None => ("", before),
+    };
+    if !host.is_empty() && user.contains(':') {
+        told.push_str(parents);
+        told.push_str(HIDDEN);
+        shown = host;
+    }
     told.push_str(shown);
     if query.len() > 1 {
         told.push('?');

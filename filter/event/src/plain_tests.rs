@@ -60,6 +60,15 @@ fn a_url_has_no_user_no_query_and_no_fragment() {
         ),
         ("/sumdb/x/lookup/a@v1.0.0", "/sumdb/x/lookup/a@v1.0.0"),
         ("https://host/a b", "https://host/a"),
+        (
+            "https://proxy/https://user:tok@host/x",
+            "https://proxy/https://...@host/x",
+        ),
+        ("https://user:a://b@host/x", "https://...://...@host/x"),
+        (
+            "https://proxy/git/bot:tok@host/x",
+            "https://proxy/git/...@host/x",
+        ),
         ("https://us\u{202e}er:t@host/", "https://...@host/"),
     ] {
         assert_eq!(url(text, 200), shown, "{text}");
@@ -144,6 +153,9 @@ mod property {
             Just("token=S3cr3tXyz"),
             Just("\"password\":\"S3cr3tXyz\""),
             Just("bot:S3cr3tXyz@host"),
+            Just("https://host/https://user:S3cr3tXyz@host/path"),
+            Just("https://host/a/user:S3cr3tXyz@host/path"),
+            Just("host/?u=https://user:S3cr3tXyz@host"),
         ];
         (around, form, around).prop_map(|(before, form, after)| format!("{before} {form} {after}"))
     }
