@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::PATIENCE;
 
@@ -31,6 +32,13 @@ impl Connection {
             stream,
             ahead: Vec::new(),
         }
+    }
+
+    /// Nothing is waited for longer than this.
+    pub fn hurry(&self, patience: Duration) {
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a timeout");
     }
 
     /// Sends bytes as they are. A gateway that has closed the connection already is no error: its answer may be there.

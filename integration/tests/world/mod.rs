@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod app;
+pub mod elasticsearch;
+pub mod fluent_bit;
 pub mod h1;
 pub mod h2;
 pub mod stub;
