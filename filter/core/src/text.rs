@@ -171,7 +171,10 @@ mod tests {
             ("https://host/a/@v/list: 404", "https://host/a/@v/list: 404"),
             ("https://host?x=a@b", "https://host?x=a@b"),
             ("://", "://"),
-            ("https://x:https://user:tok@host/", "https://x:https://...@host/"),
+            (
+                "https://x:https://user:tok@host/",
+                "https://x:https://...@host/",
+            ),
             ("me@host: no", "me@host: no"),
         ] {
             assert_eq!(text(words).lines().next(), Some(shown), "{words}");

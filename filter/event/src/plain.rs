@@ -84,7 +84,9 @@ pub(super) fn words(text: &str, max: usize) -> String {
 
 /// A URL without user, query and fragment.
 pub(super) fn url(text: &str, max: usize) -> String {
-    let shown = plain(text, MAX_INPUT);
+    let mut shown = plain(text, MAX_INPUT);
+    // No URL holds these; in words they end one.
+    shown.retain(|character| !matches!(character, '"' | '<' | '>'));
     let (address, _) = split(&shown, position(&shown, b" ?#"));
     let mut told = String::with_capacity(address.len());
     tell_address(address, &mut told);

@@ -64,6 +64,7 @@ fn a_url_has_no_user_no_query_and_no_fragment() {
             "https://proxy/https://user:tok@host/x",
             "https://proxy/https://...@host/x",
         ),
+        ("https://us\"er:tok@host/x", "https://...@host/x"),
         ("https://user:a://b@host/x", "https://...://...@host/x"),
         (
             "https://proxy/git/bot:tok@host/x",
