@@ -2,6 +2,7 @@
 //! answer. Here the journal is driven by the test, with a clock of its own; the gateway drives it in the same way.
 
 mod driver;
+mod files;
 mod fluent_bit;
 mod journal;
 mod strict;

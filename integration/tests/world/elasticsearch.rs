@@ -16,6 +16,11 @@ use super::PATIENCE;
 use super::stub::{Asked, Say, Stub};
 use mapping::Mapping;
 
+/// The fields that an index of that name begins with, and their types.
+pub fn mapping_types(index: &str, template: &Value) -> BTreeMap<String, String> {
+    Mapping::of_index(index, Some(template)).types()
+}
+
 /// What becomes of the next request, in place of what would.
 #[derive(Debug, Clone)]
 pub enum Order {
