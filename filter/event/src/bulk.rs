@@ -5,8 +5,8 @@
 use super::date::Date;
 use super::index::IndexPattern;
 use super::json::Reader;
-use super::plain::words;
 use super::queue::Record;
+use super::words::words;
 
 /// What the answer is asked to hold, so that its size is that of its items.
 pub(super) const QUERY: &str =

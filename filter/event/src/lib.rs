@@ -37,6 +37,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod time;
+mod words;
 
 pub use bulk::{Item, read as read_bulk_answer};
 pub use context::{Context, ContextError};

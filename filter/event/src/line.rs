@@ -185,7 +185,13 @@ const fn written(character: char) -> usize {
 
 /// Appends a JSON string of at most `room` bytes between its quotes.
 pub(super) fn string(json: &mut String, text: &str, room: usize) {
-    let whole = text.len() <= room && written_length(text) <= room;
+    let has_escapes = text.bytes().any(|byte| matches!(byte, b'"' | b'\\'));
+    if !has_escapes && text.len() <= room {
+        json.push('"');
+        json.push_str(text);
+        return json.push('"');
+    }
+    let whole = written_length(text) <= room;
     let ellipsis = ELLIPSIS.len_utf8();
     let mut left = if whole {
         room

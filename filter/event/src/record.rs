@@ -1,7 +1,8 @@
 //! What happened, in the core's terms, with every text as a record may hold it.
 
 use super::id::Identity;
-use super::plain::{plain, url, words};
+use super::plain::plain;
+use super::words::{url, words};
 use crate::error::ErrorType;
 use crate::time::Timestamp;
 
