@@ -30,15 +30,21 @@ struct Round {
 pub(super) fn figures(plan: &Plan) -> Vec<Figure> {
     let target = Target::AtLeast(0.80, None);
     let rounds = rounds(plan);
-    vec![Figure::of(KEY, target, "ratio of requests/s", &rounds, |rounds| measured(rounds))]
+    vec![Figure::of(
+        KEY,
+        target,
+        "ratio of requests/s",
+        &rounds,
+        |rounds| measured(rounds),
+    )]
 }
 
 fn measured(rounds: &[Round]) -> Option<Measured> {
     let of = |take: &dyn Fn(&Round) -> f64| Spread::of(rounds.iter().map(take));
-    let spread = of(&|round| round.filter.requests_per_second() / round.plain.requests_per_second())?;
-    let by_cpu_time = of(&|round| {
-        round.plain.cpu_micros_per_request() / round.filter.cpu_micros_per_request()
-    });
+    let spread =
+        of(&|round| round.filter.requests_per_second() / round.plain.requests_per_second())?;
+    let by_cpu_time =
+        of(&|round| round.plain.cpu_micros_per_request() / round.filter.cpu_micros_per_request());
     let median = |take: &dyn Fn(&Round) -> f64| of(take).map(|spread| spread.median);
     let requests = json!({
         "with_the_filter": median(&|round| round.filter.requests_per_second()),
@@ -49,14 +55,22 @@ fn measured(rounds: &[Round]) -> Option<Measured> {
         by_cpu_time,
         detail: serde_json::Map::new(),
     };
-    let load = format!("wrk, 16 connections, 1 worker, {ARCHIVES} archives of 10 KiB in turn, all on the disk of one nginx");
-    Some(measured.with("requests_per_second", requests).with("load", load))
+    let load = format!(
+        "wrk, 16 connections, 1 worker, {ARCHIVES} archives of 10 KiB in turn, all on the disk of one nginx"
+    );
+    Some(
+        measured
+            .with("requests_per_second", requests)
+            .with("load", load),
+    )
 }
 
 fn rounds(plan: &Plan) -> Result<Vec<Round>> {
     let origin = Origin::start(&[])?;
     let folder = tempfile::tempdir()?;
-    let filter = with_filter(&origin, MAX_OBJECT, true)?.archives(folder.path()).start()?;
+    let filter = with_filter(&origin, MAX_OBJECT, true)?
+        .archives(folder.path())
+        .start()?;
     for number in 0..ARCHIVES {
         let answer = filter.get(&format!("/bench.example/n{number}/@v/v1.0.0.zip"))?;
         if answer.status != 200 {
@@ -72,7 +86,7 @@ fn rounds(plan: &Plan) -> Result<Vec<Round>> {
     let load = Load {
         connections: 16,
         seconds: 1,
-        ask: Ask::EveryZipBelow(ARCHIVES),
+        ask: Ask::Zips(ARCHIVES),
     };
     let before = counts(&filter, &origin)?;
     let envoys = [&filter, &plain];
@@ -104,7 +118,10 @@ fn counts(filter: &Running, origin: &Origin) -> Result<(u64, u64)> {
 }
 
 /// What the filter does, as a route: the same nginx, with the same keys.
-fn straight_to_nginx(bootstrap: &mut Bootstrap, run: &Path) -> std::result::Result<(), BootstrapError> {
+fn straight_to_nginx(
+    bootstrap: &mut Bootstrap,
+    run: &Path,
+) -> std::result::Result<(), BootstrapError> {
     bootstrap.archives(run)?;
     // That listener is the other Envoy's.
     if let Some(listeners) = bootstrap.tree()["static_resources"]["listeners"].as_sequence_mut() {

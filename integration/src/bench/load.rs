@@ -36,6 +36,8 @@ pub(super) enum Ask {
     EveryModFrom(u64),
     /// The `.mod` of so many of these modules in turn, from the first on, again and again.
     Mods(u64),
+    /// The archive, of 10 KiB, of so many of these modules in turn, again and again.
+    Zips(u64),
 }
 
 /// One second or so of load.
@@ -108,6 +110,10 @@ fn wrk(address: SocketAddr, load: &Load) -> Result<Value> {
         Ask::Path(path) => (path.as_str(), Vec::new()),
         Ask::EveryModFrom(number) => ("/", vec![number.to_string()]),
         Ask::Mods(count) => ("/", vec!["0".to_owned(), count.to_string()]),
+        Ask::Zips(count) => (
+            "/",
+            vec!["0".to_owned(), count.to_string(), "zip".to_owned()],
+        ),
     };
     let mut command = Command::new(places::wrk()?);
     command

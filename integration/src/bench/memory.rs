@@ -55,7 +55,7 @@ fn measured(filled: &Filled) -> Option<Measured> {
 
 fn fill() -> Result<Filled> {
     let origin = Origin::start(&[])?;
-    let gateway = with_filter(&origin, "256KiB")?.start()?;
+    let gateway = with_filter(&origin, "256KiB", false)?.start()?;
     let (before, resident) = (linear_memories(&gateway)?, resident(&gateway)?);
     let mut asked = 0;
     while asked < OBJECTS {

@@ -8,6 +8,7 @@ mod builds;
 mod calls;
 mod chain;
 mod core;
+mod disk;
 mod herd;
 mod hit;
 mod load;
@@ -173,6 +174,11 @@ fn groups() -> Vec<Group> {
                 archives::LARGE,
             ],
             measure: archives::figures,
+        },
+        Group {
+            doing: "archives of 10 KiB that are on disk",
+            keys: &[disk::KEY],
+            measure: disk::figures,
         },
         Group {
             doing: "how long a start takes, and the size of the filter",

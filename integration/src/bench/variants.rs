@@ -43,7 +43,7 @@ impl Variants {
     /// `direct_response` with the same header and body.
     pub(super) fn start(remembered: &str) -> Result<Self> {
         let origin = Origin::start(&[])?;
-        let filter = with_filter(&origin, MAX_OBJECT)?.start()?;
+        let filter = with_filter(&origin, MAX_OBJECT, false)?.start()?;
         filter.get(remembered)?;
         let hit = filter.get(remembered)?;
         if !hit
@@ -108,12 +108,13 @@ impl Variants {
     }
 }
 
-/// Envoy with the gateway as it is shipped, but for its upstream and the largest object that is kept in memory.
-pub(super) fn with_filter(origin: &Origin, max_object: &str) -> Result<Gateway> {
+/// Envoy with the gateway as it is shipped, but for its upstream and the largest object that is kept in memory; its archives
+/// may be `on_disk`.
+pub(super) fn with_filter(origin: &Origin, max_object: &str, on_disk: bool) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let chain = lists::chain(&origin.url())?;
     let mut configuration: serde_json::Value =
-        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None, false)?)?;
+        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None, on_disk)?)?;
     configuration["cache"]["memory"]["max_object"] = json!(max_object);
     Ok(Gateway::builder()
         .upstream(&origin.url())

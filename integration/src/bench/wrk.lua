@@ -1,13 +1,15 @@
 -- What wrk asks, and its result as one line of JSON. Arguments: none, or the number of the first module of a series
--- (`/bench.example/n7/@v/v1.0.0.mod`, then n8, ...), and perhaps how many there are before it begins again.
+-- (`/bench.example/n7/@v/v1.0.0.mod`, then n8, ...), perhaps how many there are before it begins again, and
+-- what is asked of them instead of their `.mod`.
 local following
 
 function init(arguments)
   local first, count = tonumber(arguments[1]), tonumber(arguments[2])
+  local ending = arguments[3] or "mod"
   following = first
   if following then
     request = function()
-      local path = string.format("/bench.example/n%d/@v/v1.0.0.mod", following)
+      local path = string.format("/bench.example/n%d/@v/v1.0.0.%s", following, ending)
       following = following + 1
       if count and following >= first + count then following = first end
       return wrk.format("GET", path)
