@@ -18,7 +18,7 @@ pub struct Fetched {
     pub sha256: String,
     /// As many bytes as were announced.
     pub whole: bool,
-    /// The first of them.
+    /// The first of them, where it is no archive.
     pub text: String,
 }
 
@@ -164,7 +164,7 @@ impl Download {
     fn take(&mut self, bytes: &[u8]) {
         self.fetched.bytes += bytes.len() as u64;
         self.hash.update(bytes);
-        if self.fetched.text.len() < 2000 {
+        if self.fetched.status != 200 && self.fetched.text.len() < 2000 {
             let text = &bytes[..bytes.len().min(2000)];
             self.fetched.text.push_str(&String::from_utf8_lossy(text));
         }

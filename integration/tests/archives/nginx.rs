@@ -144,34 +144,51 @@ fn where_envoy_has_no_way_around_nginx_the_filter_has() {
     assert_unharmed(&depot.gateway, "a disk cache that is not there");
 }
 
+/// Both ways behind the disk cache end at the same socket: the filter has a third.
 #[test]
-fn an_nginx_that_refuses_is_gone_around() {
+fn when_the_way_behind_nginx_is_gone_archives_come_without_it() {
     let depot = Depot::start();
-    let path = archive(10_240, "refused");
-    // Too long for nginx as it is shipped, and not for Envoy: its own error, which Envoy must not take for an upstream's.
-    let sockets = depot.gateway.folder();
-    let refused = std::process::Command::new("curl")
-        .args([
-            "-s",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code} %{header_json}",
-            "--http2-prior-knowledge",
-        ])
-        .args([
-            "--unix-socket",
-            sockets.join("archives.sock").to_str().unwrap(),
-        ])
-        .arg("http://any.example/no/key")
-        .output();
-    if let Ok(refused) = refused {
-        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
-        assert!(
-            said.starts_with("503 ") && said.contains("failed"),
-            "{said}"
-        );
+    let cold = archive(10_240, "cold");
+    std::fs::remove_file(depot.gateway.folder().join("egress.sock")).unwrap();
+    let first = depot.get(&cold);
+    assert_eq!(first.status, 302, "{first:?}");
+    assert_eq!(first.header("location"), format!("{cold}?direct"));
+    fetch(depot.addr(), first.header("location")).is_archive(&cold);
+    assert_unharmed(&depot.gateway, "a way that is gone");
+}
+
+#[test]
+fn what_has_no_key_is_refused_by_nginx_in_words_that_envoy_knows() {
+    let depot = Depot::start();
+    let socket = depot.gateway.folder().join("archives.sock");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let ask = async |key: Option<&str>| {
+        let stream = tokio::net::UnixStream::connect(&socket).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = http::Request::get("http://any.example/no/key");
+        if let Some(key) = key {
+            request = request.header("x-goproxy-cache-key", key);
+        }
+        let (answer, _) = client
+            .send_request(request.body(()).unwrap(), true)
+            .unwrap();
+        let answer = answer.await.unwrap();
+        let said = answer.headers().get("x-goproxy-disk");
+        let said = said.map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), said)
+    };
+    for (key, expected) in [
+        (None, (503, Some("failed".to_owned()))),
+        (Some(""), (503, Some("failed".to_owned()))),
+        // Without an origin only what is on the disk is wanted.
+        (Some("v1/x"), (404, Some("miss".to_owned()))),
+    ] {
+        assert_eq!(runtime.block_on(ask(key)), expected, "{key:?}");
     }
-    depot.get(&path).is_archive(&path);
-    fetch(depot.addr(), &path).is_hit();
+    assert_eq!(depot.kept(), 0);
 }
