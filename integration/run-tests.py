@@ -26,7 +26,8 @@ from get import get  # noqa: E402
 
 # Seconds a suite may take; one that hangs must not hang the whole run.
 LIMIT = 1800
-CORE, EVENT, PACKAGE, STRICT = "goproxy-core", "goproxy-event", "goproxy-integration", "goproxy-strict-host"
+CORES = ["goproxy-core", "goproxy-event", "goproxy-pages"]
+PACKAGE, STRICT = "goproxy-integration", "goproxy-strict-host"
 PLUGIN_TEST = "wasm_imports"
 # Test programs of the package, and the tool without which each is skipped. Within them its absence is a failure.
 NEEDED = {"prometheus": "prometheus", "browser": "chromium", "rsyslog": "rsyslog"}
@@ -55,7 +56,7 @@ def own_reading():
     failures = [str(test) for test, _ in result.failures + result.errors]
     counts = Counts(result.testsRun - len(failures), len(failures), failures)
     for name, targets in packages().items():
-        if name not in (CORE, EVENT, PACKAGE, STRICT) and any(target["test"] for target in targets):
+        if name not in [*CORES, PACKAGE, STRICT] and any(target["test"] for target in targets):
             counts.fail(f"the package {name} has tests, and no suite runs them")
     return counts
 
@@ -69,7 +70,7 @@ def packages():
 
 def core():
     """Unit, property and documentation tests of the core, natively."""
-    return cargo("-p", CORE, "-p", EVENT)
+    return cargo(*(f"-p={name}" for name in CORES))
 
 
 def core_wasm():
@@ -80,7 +81,7 @@ def core_wasm():
     environment, flags = rust.cargo(rust.BARE)
     environment["CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER"] = str(BIN / "wasm-bindgen-test-runner")
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
-    return cargo(*flags, "-p", CORE, "-p", EVENT, "--lib", env=environment)
+    return cargo(*flags, *(f"-p={name}" for name in CORES), "--lib", env=environment)
 
 
 def plugin():
