@@ -8,23 +8,23 @@ const MAX_DEPTH: u8 = 64;
 
 /// Where in a text somebody reads. Every function gives `None` once the text is no JSON.
 #[derive(Clone)]
-pub(super) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// At the beginning.
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// Nothing is left.
-    pub(super) fn end(mut self) -> Option<()> {
+    pub fn end(mut self) -> Option<()> {
         self.peek().is_none().then_some(())
     }
 
     /// What the next value begins with: `{`, `[`, `"`, or a part of anything else.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub fn peek(&mut self) -> Option<u8> {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -41,12 +41,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the elements of an array.
-    pub(super) fn array(&mut self, each: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub fn array(&mut self, each: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.members(b'[', b']', each)
     }
 
     /// Reads the fields of an object: each name, as it is written between its quotes, and then its value.
-    pub(super) fn object(
+    pub fn object(
         &mut self,
         each: &mut dyn FnMut(&mut Self, &'a [u8]) -> Option<()>,
     ) -> Option<()> {
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string: what is between its quotes, escapes as they are.
-    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
+    pub fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"').then_some(())?;
         let whole = self.rest;
         let mut length = 0_usize;
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads `true`, `false`, `null` or a number, as it is written.
-    pub(super) fn word(&mut self) -> Option<&'a [u8]> {
+    pub fn word(&mut self) -> Option<&'a [u8]> {
         self.peek()?;
         let is_part =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a value, whatever it is.
-    pub(super) fn skip(&mut self) -> Option<()> {
+    pub fn skip(&mut self) -> Option<()> {
         self.skip_within(MAX_DEPTH)
     }
 

@@ -65,6 +65,11 @@ pub fn is_printable(character: char) -> bool {
     (' '..='~').contains(&character) || (!character.is_ascii() && character.is_alphanumeric())
 }
 
+/// Whether a record may hold a character: it can be seen, and stands for itself or for what was cut off or replaced.
+pub fn is_shown(character: char) -> bool {
+    is_printable(character) || matches!(character, ELLIPSIS | UNPRINTABLE)
+}
+
 /// Characters that show nothing, or only change how others are shown: format characters (`Cf`), variation selectors,
 /// tags, fillers, among them every control of the writing direction.
 ///

@@ -16,10 +16,36 @@
     )
 )]
 
+mod chart;
+mod env;
+mod explain;
+mod failure;
+mod html;
+mod markup;
 pub mod metrics;
 mod report;
+mod status;
+mod summary;
 #[cfg(test)]
 mod testing;
+mod when;
 
+pub use env::Setup;
+pub use explain::{Copy, Explained, Health, Route, Stop, Use, refused};
 pub use goproxy_event::Timestamp;
+pub use html::{POLICY, page};
 pub use report::{MAX_BYTES, MAX_FAILURES, Minute, Place, Report};
+pub use status::status;
+
+/// Which gateway a page is of, and when it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The plugin's version.
+    pub version: &'a str,
+    /// How `go` is set up for it.
+    pub setup: &'a Setup<'a>,
+    /// The base path without a slash at its end; empty for the root.
+    pub base_path: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}

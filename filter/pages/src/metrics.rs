@@ -208,15 +208,15 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 /// A sample's key, taken apart.
-struct Sample<'a> {
-    family: &'static Family,
+pub(crate) struct Sample<'a> {
+    pub(crate) family: &'static Family,
     /// What stands behind the family's name: empty, or a histogram's `_bucket`, `_sum` or `_count`.
     suffix: &'a str,
-    labels: Vec<(&'static str, &'a str)>,
+    pub(crate) labels: Vec<(&'static str, &'a str)>,
 }
 
 impl<'a> Sample<'a> {
-    fn of(key: &'a str) -> Option<Self> {
+    pub(crate) fn of(key: &'a str) -> Option<Self> {
         let (name, mut rest) = key.split_once('.').unwrap_or((key, ""));
         (!key.ends_with('.')).then_some(())?;
         let (family, suffix) = FAMILIES.iter().find_map(|family| {

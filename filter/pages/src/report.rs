@@ -3,7 +3,7 @@
 //! A report travels as text through a place where any plugin may write, so what is read is checked as a stranger's: it is
 //! bounded, whole, and in the one form in which it is written, or it is none.
 
-use goproxy_event::{Timestamp, is_printable};
+use goproxy_event::{Timestamp, is_shown};
 
 use crate::metrics;
 
@@ -262,7 +262,7 @@ impl Report {
                 let is_line = line.len() <= goproxy_event::MAX_BYTES
                     && line.starts_with('{')
                     && line.ends_with('}')
-                    && line.chars().all(is_printable);
+                    && line.chars().all(is_shown);
                 let is_next = self.failures.last().is_none_or(|last| **last >= *line);
                 (is_line && is_next && self.failures.len() < MAX_FAILURES).then_some(())?;
                 self.failures.push(line.into());

@@ -274,6 +274,17 @@ fn one_worker_that_leaves_a_place_alone_is_told_of() {
     }
 }
 
+#[test]
+fn every_line_that_an_event_can_be_is_one_that_a_report_can_hold() {
+    let mut report = busy();
+    let odd = "\u{202e}e\u{301}\"\\\n\u{0}\u{1f980}";
+    report.failures = vec![
+        crate::testing::failure_line(&odd.repeat(90), &odd.repeat(30), &odd.repeat(99)).into(),
+    ];
+    let read = Report::read(&report.write());
+    assert_eq!(read.map(|read| read.failures), Some(report.failures));
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 mod properties {
     use proptest::prelude::*;
