@@ -63,9 +63,9 @@ path        /example.com/a/@v/v1.0.0.info
 is          info for example.com/a@v1.0.0, which never changes
 route       routes[1], by its pattern *
 upstreams   corp: well
-        mirror, after 404 or 410: left alone for 5 s
-        public, after any error: left alone for 1 min, but asked as the last of its chain
-        corp is passed over for this object for 3 s: timeout
+            mirror, after 404 or 410: left alone for 5 s
+            public, after any error: left alone for 1 min, but asked as the last of its chain
+            corp is passed over for this object for 3 s: timeout
 found at    corp
 cache key   v1/x/public/example.com/a/@v/v1.0.0.info
 memory      200 of 57 bytes from public, 1 min old, no longer fresh: served if the upstreams fail
