@@ -73,6 +73,7 @@ unsafe extern "C" {
         data: *mut *mut u8,
         length: *mut usize,
     ) -> u32;
+    fn proxy_set_property(path: *const u8, size: usize, data: *const u8, length: usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -189,6 +190,12 @@ pub(crate) fn remove_field(map: Map, name: &str) -> Result<(), HostError> {
 pub(crate) fn property(path: &str) -> Result<Vec<u8>, HostError> {
     // SAFETY: the pointers are valid for the call, and the host only reads `path`.
     bytes_from(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets a property of the stream whose context is effective; the host keeps it as filter state.
+pub(crate) fn set_property(path: &str, value: &[u8]) -> Result<(), HostError> {
+    // SAFETY: both slices outlive the call, and the host only reads them.
+    checked(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
 /// Answers the stream whose context is effective. Never call it twice for one stream: Envoy swallows the second answer,

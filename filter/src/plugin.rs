@@ -117,6 +117,10 @@ impl RootContext for Plugin {
             let now = now();
             work.gateway.borrow_mut().on_tick(now);
             work.pump();
+            // No borrow is held over a host call.
+            while let Some(line) = work.next_log_line() {
+                log::warn!("{line}");
+            }
             let counts = work.gateway.borrow_mut().take_counts();
             worker::add_to_counters(counts.into_iter());
         }
@@ -198,10 +202,10 @@ impl Work {
             };
             // The context of a stream that the host has destroyed is refused, and the one before stays in force.
             if ffi::set_effective_context(stream).is_err() {
-                self.gateway.borrow_mut().on_closed(StreamId(stream));
+                self.close(StreamId(stream));
             } else if let Err(error) = answer(step) {
                 log::error!("cannot answer a waiting request, status {}", error.0);
-                self.gateway.borrow_mut().on_closed(StreamId(stream));
+                self.close(StreamId(stream));
             }
         }
         if self.gateway.borrow().has_work()
@@ -209,6 +213,18 @@ impl Work {
         {
             queue.wake();
         }
+    }
+
+    /// Nothing is said to a stream any more. Most are over already, and cost no look at the clock.
+    pub(crate) fn close(&self, stream: StreamId) {
+        let is_known = self.gateway.borrow().knows(stream);
+        if is_known {
+            self.gateway.borrow_mut().on_closed(stream, now());
+        }
+    }
+
+    fn next_log_line(&self) -> Option<String> {
+        self.gateway.borrow_mut().take_log_line()
     }
 
     fn next_callout(&self, now: Timestamp) -> Option<Callout> {

@@ -11,6 +11,9 @@ use crate::host::envoy;
 use crate::pairs;
 use crate::plugin::{Work, now, refuse, send_reply};
 
+/// Events that one stream carries to standard output, in bytes. The host may hold them in memory once more.
+const MAX_LINES: usize = 64 * 1024;
+
 /// One request.
 pub(crate) struct Stream {
     id: u32,
@@ -101,7 +104,7 @@ impl Stream {
         }
         self.phase = Phase::Answered;
         if let Some(work) = &self.work {
-            work.gateway().borrow_mut().on_closed(self.stream_id());
+            work.close(self.stream_id());
         }
         refuse();
         Action::Pause
@@ -110,7 +113,25 @@ impl Stream {
     /// Whatever this stream waits for, the host is answering it: nothing may be said to it any more.
     fn answered_by_host(&self) {
         if let Some(work) = self.work.as_ref().filter(|_| self.phase == Phase::Known) {
-            work.gateway().borrow_mut().on_closed(self.stream_id());
+            work.close(self.stream_id());
+        }
+    }
+
+    /// Records that wait go to the host's standard output with this stream, whoever's they are.
+    fn write_events(&self) {
+        let Some(work) = self
+            .work
+            .as_ref()
+            .filter(|work| work.gateway().borrow().has_event_lines())
+        else {
+            return;
+        };
+        let Some(lines) = work.gateway().borrow_mut().take_event_lines(MAX_LINES) else {
+            return;
+        };
+        if let Err(error) = envoy::write_events(&lines) {
+            log::error!("the host takes no events, status {}", error.0);
+            work.gateway().borrow_mut().lose_event_lines(&lines);
         }
     }
 
@@ -124,6 +145,7 @@ impl Stream {
             head,
             end_of_stream,
             made_by: envoy::made_by(status),
+            attempts: envoy::attempts(status),
             through: envoy::through(&fields, status),
         };
         let step = work
@@ -209,7 +231,7 @@ impl HttpContext for Stream {
         self.on_body(&work, size, end_of_stream)
             .unwrap_or_else(|error| {
                 log::error!("the host refuses a call on a body, status {}", error.0);
-                work.gateway().borrow_mut().on_closed(self.stream_id());
+                work.close(self.stream_id());
                 let _ = ffi::reset_response();
                 Action::Pause
             })
@@ -256,6 +278,7 @@ impl HttpContext for Stream {
                 .on_broken(self.stream_id(), now());
         }
         self.answered_by_host();
+        self.write_events();
         self.work = None;
     }
 }

@@ -31,8 +31,6 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "invalidate-hour",
     "invalidate-month",
     "key-twice",
-    // The schema has the section before the filter acts on it.
-    "later-events",
     "max-object-above-size",
     "max-object-too-large",
     "max-object-too-small",

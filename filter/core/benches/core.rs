@@ -103,6 +103,7 @@ fn forwarded_archive(criterion: &mut Criterion) {
                 head: AnswerHead::read(ARCHIVE_FIELDS.iter().copied()),
                 end_of_stream: false,
                 made_by: MadeBy::Upstream,
+                attempts: 1,
                 through: Through::default(),
             };
             let step = gateway.on_forwarded_head(id, answer, now);
@@ -110,7 +111,7 @@ fn forwarded_archive(criterion: &mut Criterion) {
             gateway.on_forwarded_body(id, piece(b"PK", false), now);
             let end = gateway.on_forwarded_body(id, piece(b"", true), now);
             assert_eq!(end, BodyStep::Pass);
-            gateway.on_closed(id);
+            gateway.on_closed(id, now);
         });
     });
 }

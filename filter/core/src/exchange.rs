@@ -17,9 +17,11 @@ use crate::config::{Redirects, Serve};
 use crate::flight::{Goal, Landing, Lane};
 use crate::goproxy::{Endpoint, Request};
 use crate::health::Sign;
+use crate::metrics::CodeClass;
 use crate::reply::{self, Client, Fields, Provenance, Reply, Tier};
 use crate::text;
 use crate::time::Timestamp;
+use crate::told::{About, Asker, Over, Told};
 use crate::upstream::{Source, Upstream};
 use crate::verdict::{Failure, Fault, Verdict};
 
@@ -46,13 +48,15 @@ pub(crate) struct Ask {
     pub(crate) request: Rc<Request>,
     pub(crate) key: Key,
     pub(crate) source: Source,
-    pub(crate) is_head: bool,
     pub(crate) request_id: Rc<str>,
     pub(crate) if_none_match: Option<Vec<u8>>,
+    pub(crate) asker: Asker,
+    /// When the request came.
+    pub(crate) since: Timestamp,
+    /// How many requests upstreams were sent for it so far.
+    pub(crate) asked: u32,
     /// A flight for it was under way already.
     pub(crate) collapsed: bool,
-    /// No upstream may be asked.
-    pub(crate) caches_only: bool,
     /// An old copy that memory holds: better than an outage.
     pub(crate) stale: Option<Rc<Entry>>,
     pub(crate) disk: DiskUse,
@@ -63,14 +67,14 @@ impl Ask {
     pub(crate) fn lane(&self) -> Lane {
         Lane {
             key: self.key.clone(),
-            caches_only: self.caches_only,
+            caches_only: self.asker.caches_only,
         }
     }
 
     /// What that flight is for.
     pub(crate) fn goal(&self) -> Goal {
         match self.request.endpoint() {
-            _ if self.caches_only => Goal::Cached,
+            _ if self.asker.caches_only => Goal::Cached,
             Endpoint::Zip => Goal::Locate,
             _ => Goal::Fetch,
         }
@@ -79,6 +83,24 @@ impl Ask {
     /// The answer that an entry gives.
     pub(crate) fn reply(&self, entry: &Rc<Entry>, from: Provenance, now: Timestamp) -> Reply {
         reply::entry(entry, self.request.class(), from, self.client(), now)
+    }
+
+    /// What of it is told, once it is over.
+    pub(crate) fn about(&self) -> About<'_> {
+        About {
+            request: &self.request,
+            source: Some(&self.source),
+            request_id: &self.request_id,
+            asker: self.asker,
+            since: self.since,
+            asked: self.asked,
+        }
+    }
+
+    /// It is over.
+    fn over(self, told: Told) -> Option<Over> {
+        let ask = Box::new(self);
+        Some(Over { ask, told })
     }
 
     fn client(&self) -> Client<'_> {
@@ -142,6 +164,17 @@ pub struct Piece<'a> {
     pub end_of_stream: bool,
 }
 
+/// What follows from a piece of a forwarded answer.
+#[derive(Debug)]
+pub(crate) struct After<S> {
+    /// The exchange, if it goes on.
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) step: S,
+    pub(crate) keep: Option<Keep>,
+    /// What is told of it, if it is over.
+    pub(crate) over: Option<Over>,
+}
+
 /// Something to keep once an exchange is over.
 #[derive(Debug)]
 pub(crate) struct Keep {
@@ -173,7 +206,7 @@ impl Via {
 /// What a waiting stream gets from a landing.
 #[derive(Debug)]
 pub(crate) enum Landed {
-    Reply(Reply),
+    Reply(Box<Ask>, Reply),
     Forward {
         ask: Box<Ask>,
         upstream: Rc<Upstream>,
@@ -195,6 +228,8 @@ pub struct ForwardedHead {
     pub end_of_stream: bool,
     /// Who made the answer.
     pub made_by: MadeBy,
+    /// How often the host sent the request to have it, where it is an error.
+    pub attempts: u32,
     /// What is said of it by those whom it passed.
     pub through: Through,
 }
@@ -221,6 +256,16 @@ impl ForwardedHead {
             MadeBy::HostUnreachable => Verdict::Failed(Fault::Unreachable),
             MadeBy::HostWithoutTarget => Verdict::Failed(Fault::UnknownTarget),
             MadeBy::Upstream => Verdict::of_status(self.status),
+        }
+    }
+
+    /// What it counts as among the upstream's answers.
+    pub(crate) fn class(&self) -> Option<CodeClass> {
+        match self.made_by {
+            MadeBy::Upstream => Some(CodeClass::of_status(self.status)),
+            MadeBy::HostAfterTimeout => Some(CodeClass::Timeout),
+            MadeBy::HostUnreachable => Some(CodeClass::Connection),
+            MadeBy::HostWithoutTarget => None,
         }
     }
 
@@ -255,11 +300,17 @@ impl Exchange {
         self,
         landing: &Landing,
         stored: bool,
+        asked: u32,
         settings: Settings<'_>,
         now: Timestamp,
     ) -> Option<Landed> {
-        let Self::Waiting(ask) = self else {
+        let Self::Waiting(mut ask) = self else {
             return None;
+        };
+        ask.asked = asked;
+        let reply = |ask: Ask, entry: &Rc<Entry>, from| {
+            let reply = ask.reply(entry, from, now);
+            Landed::Reply(Box::new(ask), reply)
         };
         let stream = |ask, upstream: &Rc<Upstream>, via| {
             let (ask, upstream) = (Box::new(ask), upstream.clone());
@@ -277,7 +328,7 @@ impl Exchange {
                     stored,
                     stale: ask.stale.is_some(),
                 };
-                Landed::Reply(ask.reply(entry, from, now))
+                reply(ask, entry, from)
             }
             Landing::Shared { entry, followed } => {
                 let from = if *followed {
@@ -289,15 +340,15 @@ impl Exchange {
                 } else {
                     Provenance::Cache(Tier::Shared)
                 };
-                Landed::Reply(ask.reply(entry, from, now))
+                reply(ask, entry, from)
             }
             Landing::Cached(found) => {
                 let from = Provenance::Cache(Tier::Redis);
-                Landed::Reply(ask.reply(&found.entry, from, now))
+                reply(ask, &found.entry, from)
             }
             Landing::Stale(entry, failure) => {
                 let from = Provenance::Stale(failure.fault.status());
-                Landed::Reply(ask.reply(entry, from, now))
+                reply(ask, entry, from)
             }
             Landing::NotCached => Landed::Otherwise(Box::new(ask), Otherwise::NotCached),
             Landing::Known(upstream) => stream(ask, upstream, Via::Choice),
@@ -310,7 +361,10 @@ impl Exchange {
             Landing::Failed(failure) => {
                 Landed::Otherwise(Box::new(ask), Otherwise::Failed(failure.clone()))
             }
-            Landing::Unstorable => Landed::Reply(reply::internal(&ask.request_id)),
+            Landing::Unstorable => {
+                let reply = reply::internal(&ask.request_id);
+                Landed::Reply(Box::new(ask), reply)
+            }
         })
     }
 
@@ -320,32 +374,28 @@ impl Exchange {
         answer: ForwardedHead,
         settings: Settings<'_>,
         now: Timestamp,
-    ) -> (Option<Self>, HeadStep, Option<Keep>) {
-        let (ask, upstream, via) = match self {
+    ) -> After<HeadStep> {
+        let (mut ask, upstream, via) = match self {
             Self::Forwarded(ask, upstream, via) => (ask, upstream, via),
-            Self::OnDisk(ask, otherwise) => {
-                let (exchange, step) = otherwise.on_head(ask, &answer, settings);
-                return (exchange, step, None);
-            }
-            _ => return (Some(self), HeadStep::Pass, None),
+            Self::OnDisk(ask, otherwise) => return otherwise.on_head(ask, &answer, settings),
+            other => return After::goes_on(other, HeadStep::Pass),
         };
-        let replace = |reply| (None, HeadStep::Replace(reply), None);
+        ask.asked = ask.asked.saturating_add(answer.attempts);
         // Behind a pipe there is another: the client comes again, and this one is passed over.
         if via.redirects() == 0
             && ask.source.falls_through(&upstream)
             && answer.fault(&ask).is_some()
         {
-            return replace(redirecting::again(&ask, settings));
+            let reply = redirecting::again(&ask, settings);
+            return After::replaced(ask, reply);
         }
         match answer.verdict() {
-            Verdict::Found => {
-                let (exchange, step) = Streaming::begin(ask, &upstream.name, &answer, settings);
-                (exchange, step, None)
-            }
+            Verdict::Found => Streaming::begin(ask, &upstream.name, &answer, settings),
             // It was asked alone, because it seemed to have it: so nobody knows whether the others have it.
-            Verdict::Missing(_) if ask.source.only().is_none() => replace(
-                redirecting::not_where_it_seemed(&ask, &upstream, via, settings),
-            ),
+            Verdict::Missing(_) if ask.source.only().is_none() => {
+                let reply = redirecting::not_where_it_seemed(&ask, &upstream, via, settings);
+                After::replaced(ask, reply)
+            }
             Verdict::Missing(missing) => {
                 Explaining::begin(ask, &upstream, Trouble::Missing(missing), answer, now)
             }
@@ -355,14 +405,14 @@ impl Exchange {
                     Fault::UnknownTarget => upstream.words_of_unknown_target(),
                     _ => String::new(),
                 };
-                replace(reply::failure(
-                    &Failure::new(fault, &upstream.name, words),
-                    &ask.request_id,
-                ))
+                let failure = Failure::new(fault, &upstream.name, words);
+                let reply = reply::failure(&failure, &ask.request_id);
+                After::replaced(ask, reply)
             }
-            Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => replace(
-                redirecting::redirected(&ask, &upstream, via, &answer, settings),
-            ),
+            Verdict::Failed(Fault::Status(301..=303 | 307 | 308)) => {
+                let reply = redirecting::redirected(&ask, &upstream, via, &answer, settings);
+                After::replaced(ask, reply)
+            }
             Verdict::Failed(fault) => {
                 Explaining::begin(ask, &upstream, Trouble::Failed(fault), answer, now)
             }
@@ -394,18 +444,72 @@ impl Exchange {
     }
 
     /// A piece of the forwarded request's answer is here.
-    pub(crate) fn on_body(
-        self,
-        piece: Piece<'_>,
-        now: Timestamp,
-    ) -> (Option<Self>, BodyStep, Option<Keep>) {
+    pub(crate) fn on_body(self, piece: Piece<'_>, now: Timestamp) -> After<BodyStep> {
         match self {
             Self::Streaming(streaming) => streaming.on_body(piece, now),
             Self::Explaining(explaining) => explaining.on_body(piece, now),
             Self::Waiting(_) | Self::Forwarded(..) | Self::OnDisk(..) => {
-                (Some(self), BodyStep::Pass, None)
+                After::goes_on(self, BodyStep::Pass)
             }
         }
+    }
+
+    /// The disk cache failed: this is what the client gets instead.
+    pub(crate) fn replaced(self, step: &HeadStep) -> Option<Over> {
+        let HeadStep::Replace(reply) = step else {
+            return None;
+        };
+        match self {
+            Self::Waiting(ask) | Self::Forwarded(ask, ..) | Self::OnDisk(ask, _) => {
+                ask.over(reply.told.clone())
+            }
+            Self::Streaming(_) | Self::Explaining(_) => None,
+        }
+    }
+
+    /// The client has what it gets: its answer is whole, or it is gone, or the answer `broke` off.
+    pub(crate) fn end(self, broke: bool) -> Option<Over> {
+        match self {
+            Self::Waiting(ask) | Self::OnDisk(ask, _) => ask.over(Told::gone()),
+            Self::Forwarded(ask, upstream, _) if broke => {
+                let told = Told::broken(Fault::Reset, &upstream.name);
+                ask.over(told)
+            }
+            Self::Forwarded(ask, ..) => ask.over(Told::gone()),
+            Self::Streaming(streaming) => streaming.end(broke),
+            // The client was told the status before the words.
+            Self::Explaining(explaining) => explaining.end(),
+        }
+    }
+}
+
+// === impl After ===
+
+impl<S> After<S> {
+    pub(super) const fn goes_on(exchange: Exchange, step: S) -> Self {
+        Self {
+            exchange: Some(exchange),
+            step,
+            keep: None,
+            over: None,
+        }
+    }
+
+    fn over(ask: Ask, told: Told, step: S) -> Self {
+        Self {
+            exchange: None,
+            step,
+            keep: None,
+            over: ask.over(told),
+        }
+    }
+}
+
+impl After<HeadStep> {
+    /// This answer goes out in place of the upstream's.
+    fn replaced(ask: Ask, reply: Reply) -> Self {
+        let told = reply.told.clone();
+        Self::over(ask, told, HeadStep::Replace(reply))
     }
 }
 

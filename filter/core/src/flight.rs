@@ -17,6 +17,7 @@ use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome};
 use crate::config::{FallThrough, Invalidation, Redirects};
 use crate::goproxy::{Endpoint, Request, body};
 use crate::health::{Health, Sign};
+use crate::metrics::CodeClass;
 use crate::redirect::{self, Leads, REDIRECTS};
 use crate::redis::{Asked, Found};
 use crate::text::upstream_words;
@@ -55,6 +56,8 @@ pub(crate) struct Want {
     pub(crate) stale: Option<Rc<Entry>>,
     /// Where the host streams the object from, if no cache has it; nobody need be asked then.
     pub(crate) streamed_from: Option<Rc<Upstream>>,
+    /// How many requests upstreams were sent.
+    pub(crate) asked: u32,
     /// Of the client that asked first.
     pub(crate) request_id: Rc<str>,
     pub(crate) traceparent: Option<Rc<str>>,
@@ -153,6 +156,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) invalidate: &'a [Invalidation],
     pub(crate) shared: Option<&'a Shared>,
     pub(crate) redis: Option<Asked<'a>>,
+    /// What came of requests to upstreams, to be counted.
+    pub(crate) answers: &'a mut Vec<(Rc<str>, CodeClass)>,
 }
 
 /// What a transition leads to.
@@ -249,6 +254,9 @@ impl Flight {
         if self.stage == Stage::Redis {
             return self.on_redis(outcome, turn);
         }
+        let name = self.place().map(|link| link.upstream.name.clone());
+        let class = CodeClass::of(&outcome);
+        turn.answers.extend(name.zip(class));
         if self.retries < RETRIES && is_worth_a_retry(&outcome) {
             return self.retry(turn);
         }
@@ -562,6 +570,7 @@ impl Flight {
             return self.lost();
         };
         let callout = ask::callout(&self.want, &link.upstream, &self.stage, turn.next);
+        self.want.asked = self.want.asked.saturating_add(1);
         self.timeout = callout.timeout;
         self.state = State::Queued(turn.next, turn.now.after(self.timeout));
         Next::Fly(Box::new(self), Some(callout))

@@ -10,6 +10,7 @@ mod flying;
 mod knowing;
 mod pages;
 mod sharing;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +24,8 @@ use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    Ask, BodyStep, Copies, DiskUse, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings,
-    Via, request_id,
+    After, Ask, BodyStep, Copies, DiskUse, Exchange, ForwardedHead, HeadStep, Landed, Piece,
+    Settings, Via, request_id,
 };
 use crate::flight::{Landing, USER_AGENT};
 use crate::goproxy::{Endpoint, Request};
@@ -33,6 +34,7 @@ use crate::metrics::{Counters, Metric, count};
 use crate::reply::{self, Client, Provenance, Reply};
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
+use crate::told::{About, Asker};
 use crate::upstream::{Source, Sources, Upstream};
 
 use airspace::Airspace;
@@ -40,6 +42,7 @@ use caching::{Held, RedisTier};
 pub use disk::DiskAsk;
 use flying::traceparent;
 use knowing::Way;
+use telling::Events;
 
 /// A longer `If-None-Match` is not kept while a client waits: it names nothing of ours.
 const MAX_TAGS: usize = 1024;
@@ -103,6 +106,7 @@ pub struct Gateway {
     copies: Copies,
     airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
+    events: Option<Events>,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
 }
 
@@ -110,6 +114,8 @@ pub struct Gateway {
 struct Touchdown {
     landing: Landing,
     stored: bool,
+    /// How many requests upstreams were sent.
+    asked: u32,
 }
 
 impl Gateway {
@@ -127,6 +133,7 @@ impl Gateway {
             .as_ref()
             .map(|redis| RedisTier::new(redis, &host.environment))
             .transpose()?;
+        let events = Events::new(config, host)?;
         let space = store
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
@@ -154,6 +161,7 @@ impl Gateway {
             space,
             airspace: Airspace::default(),
             exchanges: HashMap::new(),
+            events,
             landed: VecDeque::new(),
         })
     }
@@ -170,18 +178,23 @@ impl Gateway {
         self.count(|counters| &mut counters.requests_total);
         let request_id = crate::text::request_id(found.request_id);
         if !matches!(found.method, b"GET" | b"HEAD") {
-            return Step::Reply(reply::method_not_allowed(request_id));
+            return self.refused(reply::method_not_allowed(request_id), now);
         }
         if !head.end_of_stream {
-            return Step::Reply(reply::body_not_allowed(request_id));
+            return self.refused(reply::body_not_allowed(request_id), now);
         }
         if let Some(page) = pages::of(path) {
-            return Step::Reply(page);
+            return self.paged(page, now);
         }
         match Request::parse(path) {
-            Err(error) => Step::Reply(reply::bad_path(&error, request_id)),
+            Err(error) => self.refused(reply::bad_path(&error, request_id), now),
             Ok(request) => self.serve_object(id, request, &found, now),
         }
+    }
+
+    /// Whether the client of this stream has no answer yet, or not all of it.
+    pub fn knows(&self, id: StreamId) -> bool {
+        self.exchanges.contains_key(&id)
     }
 
     /// Whether there is something to say about the answer that the host is sending on this stream.
@@ -201,14 +214,14 @@ impl Gateway {
         };
         let answer = match self.judge_disk(&exchange, answer, now) {
             Ok(answer) => answer,
-            Err(step) => return step,
+            Err(step) => {
+                self.told_of(exchange.replaced(&step), now);
+                return step;
+            }
         };
         self.learn(&exchange, &answer, now);
-        let (exchange, step, keep) = exchange.on_head(answer, self.settings(), now);
-        self.exchanges
-            .extend(exchange.map(|exchange| (id, exchange)));
-        self.keep_all(keep);
-        step
+        let after = exchange.on_head(answer, self.settings(), now);
+        self.follow(id, after, now)
     }
 
     /// How many bytes of the next piece of a forwarded answer's body are looked at.
@@ -230,27 +243,40 @@ impl Gateway {
             return BodyStep::Pass;
         };
         let key = exchange.asked_of_disk().map(|ask| ask.key.clone());
-        let (exchange, step, keep) = exchange.on_body(piece, now);
-        if let (BodyStep::Reset, Some(key)) = (&step, key) {
+        let after = exchange.on_body(piece, now);
+        if let (BodyStep::Reset, Some(key)) = (&after.step, key) {
             self.broke_off(key, now);
         }
+        self.follow(id, after, now)
+    }
+
+    /// What follows from a piece of an answer that the host streams.
+    fn follow<S>(&mut self, id: StreamId, after: After<S>, now: Timestamp) -> S {
         self.exchanges
-            .extend(exchange.map(|exchange| (id, exchange)));
-        self.keep_all(keep);
-        step
+            .extend(after.exchange.map(|exchange| (id, exchange)));
+        self.keep_all(after.keep);
+        self.told_of(after.over, now);
+        after.step
     }
 
     /// The client has its answer, or is gone. Nothing is said to it any more.
-    pub fn on_closed(&mut self, id: StreamId) {
-        if let Some(Exchange::Waiting(ask)) = self.exchanges.remove(&id) {
+    pub fn on_closed(&mut self, id: StreamId, now: Timestamp) {
+        let Some(exchange) = self.exchanges.remove(&id) else {
+            return;
+        };
+        if let Exchange::Waiting(ask) = &exchange {
             self.airspace.leave(&ask.lane(), id);
         }
+        self.told_of(exchange.end(false), now);
     }
 
     /// The outcome of a callout is here; one that nothing waits for is counted and dropped.
     pub fn on_callout(&mut self, call: CalloutId, outcome: CalloutOutcome, now: Timestamp) {
         if self.redis.as_ref().is_some_and(|redis| redis.has(call)) {
             return self.on_redis_job(call, outcome, now);
+        }
+        if self.is_batch(call) {
+            return self.on_batch(call, &outcome, now);
         }
         let result = self.with_ground(now, |airspace, ground| {
             airspace.on_callout(call, outcome, ground)
@@ -270,6 +296,7 @@ impl Gateway {
         self.tend_shared(now);
         self.relieve(now);
         self.tend_redis(now);
+        self.tend_events(now);
     }
 
     /// The next callout to hand to the host, as long as there is room among those in flight.
@@ -285,9 +312,16 @@ impl Gateway {
             let Some(exchange) = self.exchanges.remove(&id) else {
                 continue;
             };
-            match exchange.on_landed(&touchdown.landing, touchdown.stored, self.settings(), now) {
+            let Touchdown {
+                landing,
+                stored,
+                asked,
+            } = &*touchdown;
+            match exchange.on_landed(landing, *stored, *asked, self.settings(), now) {
                 None => {}
-                Some(Landed::Reply(reply)) => return Some((id, Step::Reply(reply))),
+                Some(Landed::Reply(ask, reply)) => {
+                    return Some((id, self.replied(ask.about(), reply, now)));
+                }
                 Some(Landed::Forward {
                     ask,
                     upstream,
@@ -337,39 +371,57 @@ impl Gateway {
             request_id: crate::text::request_id(found.request_id),
             if_none_match: found.if_none_match,
         };
+        let caches_only = found.fetch_disabled || request.cached_only();
+        let asker = Asker {
+            asks_first: found.asks_first(),
+            caches_only,
+            is_head: found.method == b"HEAD",
+        };
+        let about = About {
+            request: &request,
+            source: None,
+            request_id: client.request_id,
+            asker,
+            since: now,
+            asked: 0,
+        };
         let source = match self.source_of(&request) {
             Ok(source) => source,
-            Err(no_source) => return Step::Reply(no_source(client.request_id)),
+            Err(no_source) => return self.replied(about, no_source(client.request_id), now),
+        };
+        let about = About {
+            source: Some(source),
+            ..about
         };
         if request.endpoint() == Endpoint::SumSupported {
-            return Step::Reply(reply::database_supported());
+            return self.replied(about, reply::database_supported(), now);
         }
         let key = Key::public(&self.namespace, request.canonical());
-        let caches_only = found.fetch_disabled || request.cached_only();
         let (held, tier) = self.held(&key, &request, source, now);
         let cache = Provenance::Cache(tier);
         let stale = match held {
             Held::Fresh(entry) => {
                 let reply = reply::entry(&entry, request.class(), cache, client, now);
-                return Step::Reply(reply);
+                return self.replied(about, reply, now);
             }
             Held::Aging { entry, ask_anew } => {
                 let reply = reply::entry(&entry, request.class(), cache, client, now);
+                let step = self.replied(about, reply, now);
                 if ask_anew && !caches_only {
                     let source = source.clone();
                     let request = Rc::new(request);
                     self.refresh(request, key, source, client.request_id, entry, now);
                 }
-                return Step::Reply(reply);
+                return step;
             }
             Held::Old(entry) if caches_only => {
                 let reply = reply::entry(&entry, request.class(), cache, client, now);
-                return Step::Reply(reply);
+                return self.replied(about, reply, now);
             }
             Held::Nothing
                 if caches_only && self.redis.is_none() && !self.keeps_on_disk(&request) =>
             {
-                return Step::Reply(reply::not_cached(client.request_id));
+                return self.replied(about, reply::not_cached(client.request_id), now);
             }
             Held::Old(entry) => Some(entry),
             Held::Nothing => None,
@@ -378,14 +430,15 @@ impl Gateway {
             request: Rc::new(request),
             key,
             source: source.clone(),
-            is_head: found.method == b"HEAD",
             request_id: request_id(found.request_id),
             if_none_match: found
                 .if_none_match
                 .filter(|tags| tags.len() <= MAX_TAGS)
                 .map(<[u8]>::to_vec),
+            asker,
+            since: now,
+            asked: 0,
             collapsed: false,
-            caches_only,
             stale,
             disk: DiskUse::default(),
         };
@@ -395,18 +448,18 @@ impl Gateway {
     /// Gets what memory does not have, or has too old.
     fn fetch(&mut self, id: StreamId, mut ask: Ask, found: &Relevant<'_>, now: Timestamp) -> Step {
         let traceparent = traceparent(found.traceparent);
-        if ask.caches_only {
+        if ask.asker.caches_only {
             return self.wait(id, ask, None, traceparent, now);
         }
         if let Some(reply) = self.delayed(&ask, now) {
-            return Step::Reply(reply);
+            return self.replied(ask.about(), reply, now);
         }
         let again = pages::again(found.path);
         if again.direct {
             ask.disk = DiskUse::Avoided;
         }
         match self.way_to(ask, again.follow, now) {
-            Way::Known(Landed::Reply(reply)) => Step::Reply(reply),
+            Way::Known(Landed::Reply(ask, reply)) => self.replied(ask.about(), reply, now),
             Way::Known(Landed::Otherwise(ask, otherwise)) => {
                 self.unless_on_disk(id, *ask, otherwise, now)
             }

@@ -18,6 +18,8 @@ pub(crate) struct Relevant<'a> {
     pub(crate) if_none_match: Option<&'a [u8]>,
     pub(crate) request_id: Option<&'a [u8]>,
     pub(crate) traceparent: Option<&'a [u8]>,
+    user_agent: &'a [u8],
+    scheme: &'a [u8],
     /// `Disable-Module-Fetch: true`, as goproxy/goproxy has it.
     pub(crate) fetch_disabled: bool,
 }
@@ -32,6 +34,9 @@ impl<'a> Relevant<'a> {
                 b":path" => found.path = value,
                 b"if-none-match" => found.if_none_match = Some(value),
                 b"x-request-id" => found.request_id = Some(value),
+                b"user-agent" => found.user_agent = value,
+                // What the client spoke; `:scheme` may be what the host speaks to upstreams.
+                b"x-forwarded-proto" => found.scheme = value,
                 b"traceparent" => found.traceparent = Some(value),
                 b"disable-module-fetch" => {
                     found.fetch_disabled = value.eq_ignore_ascii_case(b"true")
@@ -40,5 +45,11 @@ impl<'a> Relevant<'a> {
             }
         }
         found
+    }
+
+    /// Whether this is certainly no second request for one 4xx: `go` makes one over https, with the `User-Agent` of Go's own
+    /// HTTP client (cmd/go/internal/web, `get` and `readErrorDetail`).
+    pub(crate) fn asks_first(&self) -> bool {
+        self.scheme == b"http" || self.user_agent.starts_with(b"GoCommand/")
     }
 }

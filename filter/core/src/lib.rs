@@ -33,6 +33,7 @@ mod store;
 mod testing;
 mod text;
 mod time;
+mod told;
 mod upstream;
 mod verdict;
 

@@ -10,6 +10,7 @@ macro_rules! counters {
             $($(#[doc = $help])* pub $name: u64,)*
             /// Why callouts to Redis were in vain, by the reason.
             pub redis_missed: Reasons,
+            pub(crate) requests: Requests,
         }
 
         impl Counters {
@@ -107,4 +108,99 @@ impl Reasons {
 /// Adds one.
 pub(crate) const fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
+}
+
+// STANDIN
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requests;
+impl Requests {
+    pub(crate) fn note(
+        &mut self,
+        _e: EndpointLabel,
+        _r: ResultLabel,
+        _m: u64,
+        _n: crate::time::Timestamp,
+    ) {
+    }
+}
+impl Counters {
+    pub(crate) fn note_upstream(&mut self, _u: &std::rc::Rc<str>, _c: CodeClass) {}
+    pub(crate) fn note_failure(&mut self, _e: crate::text::ErrorType) {}
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointLabel {
+    List,
+    Latest,
+    Info,
+    Query,
+    Mod,
+    Zip,
+    Sumdb,
+    Page,
+    Other,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResultLabel {
+    Hit,
+    Stale,
+    Miss,
+    NotFound,
+    Denied,
+    BadRequest,
+    Redirect,
+    Error,
+    Gone,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeClass {
+    C2xx,
+    C3xx,
+    C4xx,
+    C5xx,
+    Timeout,
+    Connection,
+}
+impl ResultLabel {
+    pub(crate) fn of_status(s: u16) -> Self {
+        match s {
+            404 | 410 => Self::NotFound,
+            401 | 403 | 451 | 429 => Self::Denied,
+            400 | 405 | 414 => Self::BadRequest,
+            200 | 304 => Self::Hit,
+            _ => Self::Error,
+        }
+    }
+}
+impl CodeClass {
+    pub(crate) fn of_status(s: u16) -> Self {
+        match s {
+            300..=399 => Self::C3xx,
+            400..=499 => Self::C4xx,
+            500..=599 => Self::C5xx,
+            _ => Self::C2xx,
+        }
+    }
+    pub(crate) fn of(o: &crate::callout::CalloutOutcome) -> Option<Self> {
+        use crate::callout::CalloutOutcome as O;
+        Some(match o {
+            O::Answer(a) => Self::of_status(a.status),
+            O::Timeout => Self::Timeout,
+            O::Unreachable | O::Reset | O::NotSent => Self::Connection,
+            O::UnknownTarget => return None,
+        })
+    }
+}
+impl From<crate::goproxy::Endpoint> for EndpointLabel {
+    fn from(e: crate::goproxy::Endpoint) -> Self {
+        use crate::goproxy::Endpoint as E;
+        match e {
+            E::List => Self::List,
+            E::Latest => Self::Latest,
+            E::Info => Self::Info,
+            E::Query => Self::Query,
+            E::Mod => Self::Mod,
+            E::Zip => Self::Zip,
+            _ => Self::Sumdb,
+        }
+    }
 }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use crate::cache::{Entry, Lifetime};
 use crate::exchange::Through;
 use crate::goproxy::{Class, PathError};
+use crate::metrics::ResultLabel;
 use crate::text::{ErrorType, error_text};
 use crate::time::Timestamp;
+use crate::told::Told;
 use crate::verdict::{Failure, Fault, Missing};
 
 /// The name under which this cache signs `Cache-Status` (RFC 9211).
@@ -32,6 +34,8 @@ pub struct Reply {
     pub fields: Fields,
     /// The body.
     pub body: Body,
+    /// What it is, for those who count and record it.
+    pub(crate) told: Told,
 }
 
 /// The body of a [`Reply`].
@@ -72,6 +76,19 @@ pub(crate) enum Provenance {
         /// A cache has an old one.
         stale: bool,
     },
+}
+
+impl Provenance {
+    const fn result(self, entry: &Entry, now: Timestamp) -> ResultLabel {
+        match self {
+            Self::Upstream { .. } => ResultLabel::Miss,
+            Self::Stale(_) => ResultLabel::Stale,
+            Self::Cache(_) if entry.head().fresh_until.as_millis() <= now.as_millis() => {
+                ResultLabel::Stale
+            }
+            Self::Cache(_) => ResultLabel::Hit,
+        }
+    }
 }
 
 /// The tiers of the cache, by their names in `Cache-Status`.
@@ -141,6 +158,7 @@ pub(crate) fn entry(
             status: head.status,
             fields,
             body: Body::Text(text),
+            told: Told::missing(missing, words.into_owned(), entry.upstream()),
         };
     }
     let etag = entry.etag();
@@ -148,17 +166,15 @@ pub(crate) fn entry(
         .if_none_match
         .is_some_and(|tags| names_tag(tags, &etag));
     fields.push(("etag", etag.into()));
-    match has_it {
-        true => Reply {
-            status: 304,
-            fields,
-            body: Body::Empty,
-        },
-        false => Reply {
-            status: 200,
-            fields,
-            body: Body::Entry(entry.clone()),
-        },
+    let (status, body) = match has_it {
+        true => (304, Body::Empty),
+        false => (200, Body::Entry(entry.clone())),
+    };
+    Reply {
+        status,
+        fields,
+        body,
+        told: Told::Served(from.result(entry, now)),
     }
 }
 
@@ -236,6 +252,7 @@ pub(crate) fn redirect(location: String) -> Reply {
         status: 302,
         fields,
         body: Body::Empty,
+        told: Told::Served(ResultLabel::Redirect),
     }
 }
 
@@ -266,15 +283,18 @@ pub(crate) const fn status_of_missing(missing: Missing) -> u16 {
 
 /// An upstream's failure.
 pub(crate) fn failure(failure: &Failure, request_id: &str) -> Reply {
-    let mut reply = error(
-        status_of(failure.fault),
+    let text = error_text(
         &failure.words,
         failure.fault.error_type(),
         Some(&failure.upstream),
         request_id,
     );
-    reply.fields.extend(retry_after(failure));
-    reply
+    Reply {
+        status: status_of(failure.fault),
+        fields: failure_fields(failure),
+        body: Body::Text(text),
+        told: Told::failure(failure),
+    }
 }
 
 /// The header of a failure whose text follows.
@@ -307,13 +327,13 @@ pub(crate) fn bad_path(path: &PathError, request_id: &str) -> Reply {
         _ if path.is_undecodable() => (400, ErrorType::BadRequest),
         _ => (404, ErrorType::NotFound),
     };
-    error(status, &path.to_string(), error_type, None, request_id)
+    error(status, &path.to_string(), error_type, request_id)
 }
 
 /// Any method but GET and HEAD.
 pub(crate) fn method_not_allowed(request_id: &str) -> Reply {
     let words = "a module proxy knows GET and HEAD only";
-    let mut reply = error(405, words, ErrorType::BadRequest, None, request_id);
+    let mut reply = error(405, words, ErrorType::BadRequest, request_id);
     reply.fields.push(("allow", "GET, HEAD".into()));
     reply
 }
@@ -324,7 +344,6 @@ pub(crate) fn body_not_allowed(request_id: &str) -> Reply {
         400,
         "a request for a module has no body",
         ErrorType::BadRequest,
-        None,
         request_id,
     )
 }
@@ -335,7 +354,6 @@ pub(crate) fn no_route(request_id: &str) -> Reply {
         404,
         "not found: this gateway has no route for the module",
         ErrorType::NotFound,
-        None,
         request_id,
     )
 }
@@ -346,7 +364,6 @@ pub(crate) fn no_database(request_id: &str) -> Reply {
         404,
         "not found: this gateway does not serve the checksum database",
         ErrorType::NotFound,
-        None,
         request_id,
     )
 }
@@ -357,7 +374,6 @@ pub(crate) fn not_cached(request_id: &str) -> Reply {
         404,
         "not found: not in the cache, and only the cache was asked",
         ErrorType::NotFound,
-        None,
         request_id,
     )
 }
@@ -365,7 +381,7 @@ pub(crate) fn not_cached(request_id: &str) -> Reply {
 /// More requests wait for upstreams than the gateway holds.
 pub(crate) fn overload(request_id: &str) -> Reply {
     let words = "the gateway waits for too many answers already; try again";
-    let mut reply = error(503, words, ErrorType::Overload, None, request_id);
+    let mut reply = error(503, words, ErrorType::Overload, request_id);
     reply.fields.push(("retry-after", "1".into()));
     reply
 }
@@ -376,7 +392,6 @@ pub(crate) fn internal(request_id: &str) -> Reply {
         500,
         "the gateway could not keep the answer",
         ErrorType::Internal,
-        None,
         request_id,
     )
 }
@@ -391,6 +406,7 @@ pub(crate) fn database_supported() -> Reply {
         status: 200,
         fields,
         body: Body::Empty,
+        told: Told::Served(ResultLabel::Hit),
     }
 }
 
@@ -400,21 +416,17 @@ pub(crate) fn probe(words: &'static str) -> Reply {
         status: 200,
         fields: error_fields(),
         body: Body::Text(words.to_owned()),
+        told: Told::Served(ResultLabel::Hit),
     }
 }
 
-fn error(
-    status: u16,
-    words: &str,
-    error: ErrorType,
-    upstream: Option<&str>,
-    request_id: &str,
-) -> Reply {
-    let text = error_text(words, error, upstream, request_id);
+/// An error of the gateway's own, for which no upstream was asked.
+fn error(status: u16, words: &str, error: ErrorType, request_id: &str) -> Reply {
     Reply {
         status,
         fields: error_fields(),
-        body: Body::Text(text),
+        body: Body::Text(error_text(words, error, None, request_id)),
+        told: Told::own(status, error, words),
     }
 }
 

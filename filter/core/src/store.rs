@@ -12,6 +12,7 @@ use std::time::Duration;
 use lru::LruCache;
 
 use crate::cache::{Key, MemoryCache};
+use crate::event::Journal;
 use crate::exchange::Copies;
 use crate::health::Health;
 use crate::metrics::Counters;
@@ -71,6 +72,8 @@ pub(crate) struct Namespace {
     /// Objects of which an old copy is served, since their upstreams failed: until when they are not asked for anew.
     pub(crate) troubled: LruCache<Key, Timestamp>,
     pub(crate) redis: RedisState,
+    /// What is recorded and not told yet.
+    pub(crate) journal: Journal,
     pub(crate) health: Health,
     pub(crate) counters: Counters,
     /// The counts that the host was told.
@@ -124,6 +127,7 @@ impl Namespace {
             delays: LruCache::new(FEW),
             troubled: LruCache::new(LOCATIONS),
             redis: RedisState::default(),
+            journal: Journal::default(),
             health: Health::default(),
             counters: Counters::default(),
             told: Counters::default(),

@@ -90,6 +90,16 @@ impl Settings {
         self.audit
     }
 
+    /// Whether a client that left early is a failed download.
+    pub const fn counts_the_gone(&self) -> bool {
+        self.client_gone
+    }
+
+    /// What tells this gateway from another.
+    pub fn instance(&self) -> &str {
+        self.context.instance()
+    }
+
     /// What counts beside a failure itself.
     pub(super) const fn circumstances(&self, from_caches_only: bool) -> Circumstances {
         Circumstances {

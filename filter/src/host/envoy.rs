@@ -163,6 +163,17 @@ pub(crate) fn made_by(status: u16) -> MadeBy {
     }
 }
 
+/// How often the host sent the request to have this answer: its own retries and the first. Only an error is worth the question.
+pub(crate) fn attempts(status: u16) -> u32 {
+    if status == 200 {
+        return 1;
+    }
+    let count = ffi::property("upstream\0request_attempt_count").unwrap_or_default();
+    // A 64-bit integer, little end first.
+    let count = <[u8; 8]>::try_from(count).map_or(1, u64::from_le_bytes);
+    u32::try_from(count).unwrap_or(u32::MAX).max(1)
+}
+
 /// What is said of an answer that came through the disk cache, by it and by the listener of ours behind it.
 pub(crate) fn through(fields: &[(&[u8], &[u8])], status: u16) -> Through {
     let said = |wanted: &[u8]| {
@@ -188,6 +199,12 @@ pub(crate) fn is_broken() -> bool {
 /// <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details>
 fn code_details() -> Result<Vec<u8>, HostError> {
     ffi::property("response\0code_details")
+}
+
+/// The host's standard output gets these records: its access log prints the filter state `wasm.goproxy_event` of a stream, as
+/// it stands there, once the stream's callback for the log has been called.
+pub(crate) fn write_events(lines: &str) -> Result<(), HostError> {
+    ffi::set_property("goproxy_event", lines.as_bytes())
 }
 
 /// Which of the host's own answers it is.

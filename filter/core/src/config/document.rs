@@ -47,8 +47,7 @@ object! {
         /// The least severe level that is logged.
         log_level: LogLevel = "info",
     }
-    // `events` is read and compiled, and refused by name as long as the gateway does not act on it.
-    later: ["policy", "events", "admin", "limits"]
+    later: ["policy", "admin", "limits"]
 }
 
 object! {

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{ConfigError, json};
 use crate::testing::test;
 
-/// Reads the section of a whole configuration, as it will be read once the gateway acts on it.
+/// Reads the section of a configuration that may lack all else.
 fn section_of(document: &[u8]) -> Result<Section, ConfigError> {
     let mut problems = Problems::default();
     let section = match json::parse(document, &mut problems) {
@@ -89,16 +89,6 @@ fn defaults_are_those_of_the_documentation() {
         client_gone: false,
     };
     assert_eq!(events, expected);
-}
-
-#[test]
-fn a_configuration_that_has_the_section_is_refused_as_long_as_nothing_acts_on_it() {
-    let document = include_bytes!("../../examples/events/valid/stdout.json");
-    let refusal = crate::config::Config::from_json(document, "plugin").unwrap_err();
-    assert_eq!(
-        refusal.to_string(),
-        "events: not built yet in this release; remove it"
-    );
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Ask, Exchange, ForwardedHead, HeadStep, MadeBy, Settings, Streaming};
+use super::{After, Ask, ForwardedHead, HeadStep, MadeBy, Settings, Streaming};
 use crate::reply::{self, Reply};
 use crate::verdict::{Failure, Verdict};
 
@@ -72,11 +72,12 @@ impl Otherwise {
         ask: Ask,
         answer: &ForwardedHead,
         settings: Settings<'_>,
-    ) -> (Option<Exchange>, HeadStep) {
+    ) -> After<HeadStep> {
         if answer.verdict() == Verdict::Found && answer.fault(&ask).is_none() {
             let upstream = self.upstream(&ask);
             return Streaming::begin(ask, &upstream, answer, settings);
         }
-        (None, HeadStep::Replace(self.reply(&ask)))
+        let reply = self.reply(&ask);
+        After::replaced(ask, reply)
     }
 }

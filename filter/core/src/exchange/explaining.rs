@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
+use super::{After, Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, keep};
 use crate::cache::{Answered, ContentType, Lifetime};
 use crate::callout::AnswerHead;
 use crate::reply::{self, Reply};
 use crate::text::{MAX_UPSTREAM_BYTES, error_text, upstream_words};
 use crate::time::Timestamp;
+use crate::told::{Over, Told};
 use crate::upstream::Upstream;
 use crate::verdict::{Failure, Fault, Missing};
 
@@ -36,7 +37,7 @@ impl Explaining {
         trouble: Trouble,
         answer: ForwardedHead,
         now: Timestamp,
-    ) -> (Option<Exchange>, HeadStep, Option<Keep>) {
+    ) -> After<HeadStep> {
         let lifetime = match trouble {
             // Of a longer chain only one upstream was asked.
             Trouble::Missing(_) if ask.source.only().is_some() => {
@@ -56,7 +57,7 @@ impl Explaining {
                 (reply::status_of(fault), reply::failure_fields(&failure))
             }
         };
-        let without_body = answer.end_of_stream || ask.is_head;
+        let without_body = answer.end_of_stream || ask.asker.is_head;
         let (upstream, head, words) = (upstream.clone(), answer.head, Vec::new());
         let explaining = Self {
             ask,
@@ -67,53 +68,64 @@ impl Explaining {
             words,
         };
         if !without_body {
-            return (
-                Some(Exchange::Explaining(explaining)),
+            return After::goes_on(
+                Exchange::Explaining(explaining),
                 HeadStep::Send { status, fields },
-                None,
             );
         }
-        let body = reply::Body::Text(explaining.text());
+        let reply = Reply {
+            status,
+            fields,
+            body: reply::Body::Text(explaining.text()),
+            told: explaining.told(),
+        };
         // What a HEAD brings has no words, and would hide those of a GET.
-        let keep = if explaining.ask.is_head {
+        let keep = if explaining.ask.asker.is_head {
             None
         } else {
             explaining.keep(now)
         };
-        (
-            None,
-            HeadStep::Replace(Reply {
-                status,
-                fields,
-                body,
-            }),
+        After {
             keep,
-        )
+            ..After::replaced(explaining.ask, reply)
+        }
     }
 
-    pub(super) fn on_body(
-        mut self,
-        piece: Piece<'_>,
-        now: Timestamp,
-    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+    pub(super) fn on_body(mut self, piece: Piece<'_>, now: Timestamp) -> After<BodyStep> {
         let words = piece
             .bytes
             .get(..self.room().min(piece.bytes.len()))
             .unwrap_or_default();
         self.words.extend_from_slice(words);
         if !piece.end_of_stream {
-            return (
-                Some(Exchange::Explaining(self)),
-                BodyStep::Replace(Vec::new()),
-                None,
-            );
+            return After::goes_on(Exchange::Explaining(self), BodyStep::Replace(Vec::new()));
         }
         let text = self.text().into_bytes();
-        (None, BodyStep::Replace(text), self.keep(now))
+        let (keep, told) = (self.keep(now), self.told());
+        After {
+            keep,
+            ..After::over(self.ask, told, BodyStep::Replace(text))
+        }
+    }
+
+    /// The stream ends before its body does.
+    pub(super) fn end(self) -> Option<Over> {
+        let told = self.told();
+        self.ask.over(told)
     }
 
     pub(super) fn room(&self) -> usize {
         MAX_UPSTREAM_BYTES.saturating_sub(self.words.len())
+    }
+
+    fn told(&self) -> Told {
+        let words = upstream_words(&self.head, &self.words);
+        match self.trouble {
+            Trouble::Missing(missing) => Told::missing(missing, words, &self.upstream.name),
+            Trouble::Failed(fault) => {
+                Told::failure(&Failure::new(fault, &self.upstream.name, words))
+            }
+        }
     }
 
     fn text(&self) -> String {
@@ -133,7 +145,7 @@ impl Explaining {
         )
     }
 
-    fn keep(self, now: Timestamp) -> Option<Keep> {
+    fn keep(&self, now: Timestamp) -> Option<Keep> {
         let Trouble::Missing(missing) = self.trouble else {
             return None;
         };

@@ -31,8 +31,14 @@ pub(crate) fn located(
                 via: Via::Redirect(followed.saturating_add(1)),
             }
         }
-        Leads::Unlisted(host) => Landed::Reply(unlisted(&ask, upstream, &host, location, settings)),
-        Leads::Nowhere => Landed::Reply(nowhere(&ask, upstream)),
+        Leads::Unlisted(host) => {
+            let reply = unlisted(&ask, upstream, &host, location, settings);
+            Landed::Reply(Box::new(ask), reply)
+        }
+        Leads::Nowhere => {
+            let reply = nowhere(&ask, upstream);
+            Landed::Reply(Box::new(ask), reply)
+        }
     }
 }
 

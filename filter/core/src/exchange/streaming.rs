@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use super::copying::Copy;
-use super::{Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep};
+use super::disk::Through;
+use super::{After, Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep};
 use crate::cache::{Answered, ContentType, Lifetime};
 use crate::goproxy::{Endpoint, body};
+use crate::metrics::ResultLabel;
 use crate::reply;
 use crate::time::Timestamp;
+use crate::told::{Over, Told};
 use crate::verdict::{Failure, Fault};
 
 /// An archive that `go` would accept: from an empty zip file to `MaxZipFile` of golang.org/x/mod/zip.
@@ -22,6 +25,8 @@ const ZIP_MAGIC: &[u8; 2] = b"PK";
 pub(crate) struct Streaming {
     ask: Ask,
     upstream: Rc<str>,
+    /// Whence it comes, if all of it comes.
+    result: ResultLabel,
     lifetime: Lifetime,
     /// What was copied so far, unless there is nothing to keep.
     copy: Option<Copy>,
@@ -36,14 +41,17 @@ impl Streaming {
         upstream: &Rc<str>,
         answer: &ForwardedHead,
         settings: Settings<'_>,
-    ) -> (Option<Exchange>, HeadStep) {
+    ) -> After<HeadStep> {
         if let Some(words) = invalid_head(&ask, answer) {
             let failure = Failure::new(Fault::InvalidBody, upstream, words);
-            return (
-                None,
-                HeadStep::Replace(reply::failure(&failure, &ask.request_id)),
-            );
+            let reply = reply::failure(&failure, &ask.request_id);
+            return After::replaced(ask, reply);
         }
+        let result = if answer.through == Through::Hit {
+            ResultLabel::Hit
+        } else {
+            ResultLabel::Miss
+        };
         let lifetime = Lifetime::of_found(&ask.source.freshness, ask.request.class())
             .unless_forbidden(answer.head.cache_control);
         let expected = answer.head.content_length;
@@ -53,8 +61,8 @@ impl Streaming {
             status: 200,
             fields,
         };
-        if answer.end_of_stream || ask.is_head {
-            return (None, send);
+        if answer.end_of_stream || ask.asker.is_head {
+            return After::over(ask, Told::Served(result), send);
         }
         let max_object = settings.max_object;
         let fits = expected
@@ -67,13 +75,14 @@ impl Streaming {
         let streaming = Self {
             ask,
             upstream,
+            result,
             lifetime,
             copy,
             max_object,
             expected,
             seen: 0,
         };
-        (Some(Exchange::Streaming(streaming)), send)
+        After::goes_on(Exchange::Streaming(streaming), send)
     }
 
     pub(super) const fn ask(&self) -> &Ask {
@@ -91,13 +100,9 @@ impl Streaming {
         }
     }
 
-    pub(super) fn on_body(
-        mut self,
-        piece: Piece<'_>,
-        now: Timestamp,
-    ) -> (Option<Exchange>, BodyStep, Option<Keep>) {
+    pub(super) fn on_body(mut self, piece: Piece<'_>, now: Timestamp) -> After<BodyStep> {
         if self.is_zip() && !continues_zip_magic(self.seen, piece.bytes) {
-            return (None, BodyStep::Reset, None);
+            return self.reset(Fault::InvalidBody);
         }
         self.seen = self
             .seen
@@ -106,12 +111,31 @@ impl Streaming {
             .copy
             .and_then(|copy| copy.with(piece.bytes, self.max_object));
         if !piece.end_of_stream {
-            return (Some(Exchange::Streaming(self)), BodyStep::Pass, None);
+            return After::goes_on(Exchange::Streaming(self), BodyStep::Pass);
         }
         if self.is_short() {
-            return (None, BodyStep::Reset, None);
+            return self.reset(Fault::Reset);
         }
-        (None, BodyStep::Pass, self.keep(now))
+        let keep = self.keep(now);
+        After {
+            keep,
+            ..After::over(self.ask, Told::Served(self.result), BodyStep::Pass)
+        }
+    }
+
+    /// The stream ends before its body does.
+    pub(super) fn end(self, broke: bool) -> Option<Over> {
+        let told = if broke {
+            Told::broken(Fault::Reset, &self.upstream)
+        } else {
+            Told::gone()
+        };
+        self.ask.over(told)
+    }
+
+    fn reset(self, fault: Fault) -> After<BodyStep> {
+        let told = Told::broken(fault, &self.upstream);
+        After::over(self.ask, told, BodyStep::Reset)
     }
 
     fn is_zip(&self) -> bool {
@@ -127,7 +151,7 @@ impl Streaming {
         self.seen < least || self.expected.is_some_and(|bytes| bytes != self.seen)
     }
 
-    fn keep(self, now: Timestamp) -> Option<Keep> {
+    fn keep(&self, now: Timestamp) -> Option<Keep> {
         let copy = self.copy.as_ref()?.bytes();
         let length = u64::try_from(copy.len()).unwrap_or(u64::MAX);
         if !ARCHIVE_BYTES.contains(&length) || body::zip(copy).is_err() {
@@ -186,7 +210,7 @@ pub(super) fn invalid_head(ask: &Ask, answer: &ForwardedHead) -> Option<String> 
         Some(bytes) if !range.contains(&bytes) => Some(format!(
             "the upstream's answer has {bytes} bytes, which cannot be what was asked for"
         )),
-        None if answer.end_of_stream && !ask.is_head => {
+        None if answer.end_of_stream && !ask.asker.is_head => {
             Some("the upstream's answer is empty".to_owned())
         }
         _ => None,

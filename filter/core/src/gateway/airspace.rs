@@ -11,6 +11,7 @@ use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Invalidation, Redirects};
 use crate::flight::{Flight, Landing, Lane, Next, Turn, Want};
 use crate::health::Health;
+use crate::metrics::CodeClass;
 use crate::redis::Asked;
 use crate::time::Timestamp;
 
@@ -78,6 +79,7 @@ pub(super) struct Ground<'a> {
     pub(super) invalidate: &'a [Invalidation],
     pub(super) shared: Option<&'a Shared>,
     pub(super) redis: Option<Asked<'a>>,
+    pub(super) answers: &'a mut Vec<(Rc<str>, CodeClass)>,
 }
 
 impl Airspace {
@@ -299,6 +301,7 @@ impl Airspace {
             invalidate,
             shared,
             redis,
+            answers,
         } = ground;
         Turn {
             next: self.next_id(),
@@ -308,6 +311,7 @@ impl Airspace {
             invalidate,
             shared,
             redis,
+            answers,
         }
     }
 }

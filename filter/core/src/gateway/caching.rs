@@ -171,7 +171,7 @@ impl Gateway {
     /// Whether Redis may have what memory does not.
     pub(super) fn asks_redis(&self, ask: &Ask) -> bool {
         // A HEAD of an archive is forwarded: its answer has no body that could be kept or served.
-        let is_probe = ask.is_head && !is_metadata(&ask.request);
+        let is_probe = ask.asker.is_head && !is_metadata(&ask.request);
         self.redis.is_some() && !ask.request.is_toolchain() && !is_probe
     }
 

@@ -64,7 +64,8 @@ impl Gateway {
         let is_good = !self.space.borrow().broken.contains(&ask.key);
         let found = self.disk_for(&ask, now).filter(|_| is_outage && is_good);
         let Some((disk, key)) = found else {
-            return Step::Reply(otherwise.reply(&ask));
+            let reply = otherwise.reply(&ask);
+            return self.replied(ask.about(), reply, now);
         };
         let told = DiskAsk {
             key,
@@ -164,11 +165,13 @@ impl Gateway {
 
     /// The answer that the host is sending broke off, and it was not the client who left.
     pub fn on_broken(&mut self, id: StreamId, now: Timestamp) {
-        let exchange = self.exchanges.get(&id);
-        if let Some(ask) = exchange.and_then(Exchange::asked_of_disk) {
-            let key = ask.key.clone();
-            self.broke_off(key, now);
+        let Some(exchange) = self.exchanges.remove(&id) else {
+            return;
+        };
+        if let Some(ask) = exchange.asked_of_disk() {
+            self.broke_off(ask.key.clone(), now);
         }
+        self.told_of(exchange.end(true), now);
     }
 
     /// What came through the disk cache was no archive, or not all of one. For a while the archive comes without it, and then

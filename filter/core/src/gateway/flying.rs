@@ -34,13 +34,14 @@ impl Gateway {
         }
         if self.airspace.is_full() {
             self.count(|counters| &mut counters.overloads_total);
-            return Step::Reply(match &ask.stale {
+            let reply = match &ask.stale {
                 Some(entry) => {
                     self.count(|counters| &mut counters.stale_served_total);
                     ask.reply(entry, Provenance::Stale(None), now)
                 }
                 None => reply::overload(&ask.request_id),
-            });
+            };
+            return self.replied(ask.about(), reply, now);
         }
         let want = Want {
             request: ask.request.clone(),
@@ -52,6 +53,7 @@ impl Gateway {
             refreshes: false,
             stale: ask.stale.clone(),
             streamed_from,
+            asked: ask.asked,
             request_id: ask.request_id.clone(),
             traceparent,
         };
@@ -88,6 +90,7 @@ impl Gateway {
             refreshes: true,
             stale: Some(stale),
             streamed_from: None,
+            asked: 0,
             request_id: request_id.into(),
             traceparent: None,
         };
@@ -112,6 +115,7 @@ impl Gateway {
             return;
         };
         let stored = self.learn_from(&want, &landing, waiting.len(), now);
+        let asked = want.asked;
         self.let_go(&want);
         if let Landing::Cached(Found { entry, .. }) | Landing::Shared { entry, .. } = &landing
             && self.is_to_be_refreshed(&want, entry, now)
@@ -119,7 +123,11 @@ impl Gateway {
             let (request_id, entry) = (want.request_id.clone(), entry.clone());
             self.refresh(want.request, want.key, want.source, &request_id, entry, now);
         }
-        let touchdown = Rc::new(Touchdown { landing, stored });
+        let touchdown = Rc::new(Touchdown {
+            landing,
+            stored,
+            asked,
+        });
         self.landed
             .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));
     }
@@ -198,6 +206,7 @@ impl Gateway {
             state,
             counters,
         });
+        let mut answers = Vec::new();
         let ground = Ground {
             now,
             health,
@@ -205,8 +214,12 @@ impl Gateway {
             invalidate: &self.invalidate,
             shared: self.shared.as_ref(),
             redis,
+            answers: &mut answers,
         };
         let result = act(&mut self.airspace, ground);
+        for (upstream, class) in &answers {
+            space.counters.note_upstream(upstream, *class);
+        }
         drop(space);
         self.count_leases();
         result
@@ -225,6 +238,7 @@ impl Gateway {
             let touchdown = Rc::new(Touchdown {
                 landing: Landing::Stale(stale, Rc::new(failure)),
                 stored: false,
+                asked: 0,
             });
             self.landed
                 .extend(waiting.into_iter().map(|id| (id, touchdown.clone())));

@@ -224,6 +224,9 @@ impl Gateway {
             .sign()
             .unwrap_or_else(|| Sign::of_status(answer.status));
         let mut space = self.space.borrow_mut();
+        if let Some(class) = answer.class() {
+            space.counters.note_upstream(&upstream.name, class);
+        }
         space.health.note(
             upstream,
             &ask.request.module().unwrap_or_default(),

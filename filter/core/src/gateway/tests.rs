@@ -4,6 +4,7 @@ mod archives;
 mod attacks;
 mod chains;
 mod disk;
+mod events;
 mod flights;
 mod health;
 mod redirects;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use super::airspace::{MAX_CALLOUTS, MAX_FLIGHTS, MAX_TO_ONE};
 use super::*;
 use crate::callout::{Answer, AnswerBody, AnswerHead, Method};
+use crate::event::Sink;
 use crate::exchange::{MadeBy, Through};
 use crate::reply::Body;
 
@@ -256,6 +258,7 @@ impl Rig {
                 head,
                 end_of_stream: false,
                 made_by,
+                attempts: 1,
                 through,
             },
             self.now,

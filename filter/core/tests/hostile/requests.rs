@@ -277,7 +277,7 @@ fn row_17_head_of_an_archive_keeps_nothing() {
         rig.head(id, 200, &[("content-length", "1000")]),
         HeadStep::Send { status: 200, .. }
     ));
-    rig.gateway.on_closed(id);
+    rig.gateway.on_closed(id, rig.now);
     rig.forward(ZIP);
 }
 

@@ -136,6 +136,7 @@ impl Rig {
             head: head(fields),
             end_of_stream: false,
             made_by: MadeBy::Upstream,
+            attempts: 1,
             through: Through::default(),
         };
         self.gateway.on_forwarded_head(id, answer, self.now)

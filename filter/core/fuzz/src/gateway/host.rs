@@ -295,6 +295,7 @@ impl Host {
             head,
             end_of_stream: kind % 2 == 1,
             made_by,
+            attempts: 1,
             through: Through::default(),
         };
         assert!(
@@ -421,7 +422,7 @@ impl Host {
         let Root {
             gateway, streams, ..
         } = &mut self.gateways[root];
-        gateway.on_closed(id);
+        gateway.on_closed(id, self.now);
         assert!(!gateway.watches(id) && gateway.wants_of_body(id) == 0);
         streams.remove(&id).expect("a stream that is not over");
     }

@@ -113,7 +113,7 @@ fn a_client_that_leaves_half_way_leaves_nothing_behind() {
     let id = rig.forwarded(ZIP);
     rig.head(id, 200, &[]);
     rig.piece(id, EMPTY_ZIP, false);
-    rig.gateway.on_closed(id);
+    rig.gateway.on_closed(id, rig.now);
     assert_eq!(rig.piece(id, b"", true), BodyStep::Pass);
     rig.forwarded(ZIP);
 }
@@ -272,6 +272,7 @@ fn head_of_an_archive_is_forwarded_and_keeps_the_length() {
         head,
         end_of_stream: true,
         made_by: MadeBy::Upstream,
+        attempts: 1,
         through: Through::default(),
     };
     let HeadStep::Send { fields, .. } = rig.gateway.on_forwarded_head(id, answer, rig.now) else {

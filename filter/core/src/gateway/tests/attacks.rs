@@ -260,7 +260,7 @@ fn clients_that_leave_leave_nothing_behind() {
     rig.wait(LIST);
     for _ in 0..10_000 {
         let id = rig.wait(LIST);
-        rig.gateway.on_closed(id);
+        rig.gateway.on_closed(id, rig.now);
     }
     rig.answer(200, "v1.0.0\n");
     assert_eq!(rig.gateway.landed.len(), 1);
@@ -296,6 +296,7 @@ fn an_archives_404_without_a_body_is_remembered_and_one_of_head_is_not() {
             head,
             end_of_stream: true,
             made_by: MadeBy::Upstream,
+            attempts: 1,
             through: Through::default(),
         };
         replaced(rig.gateway.on_forwarded_head(id, answer, rig.now))

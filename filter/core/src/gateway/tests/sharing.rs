@@ -420,7 +420,10 @@ fn objects_that_share_a_slot_are_each_served_right() {
                 assert_eq!(seen(&reply), ok(&body));
                 hits += 1;
             }
-            (id, Step::Wait) => process.workers[1].gateway.on_closed(id),
+            (id, Step::Wait) => {
+                let worker = &mut process.workers[1];
+                worker.gateway.on_closed(id, worker.now);
+            }
             other => panic!("{other:?}"),
         }
     }
