@@ -81,6 +81,8 @@ impl Gateway {
         }
     }
 
+    /// Not within the functions that answer: there are many of them.
+    #[inline(never)]
     fn tell(&self, about: About<'_>, told: &Told, now: Timestamp) {
         let millis = now.as_millis().saturating_sub(about.since.as_millis());
         let endpoint = about.request.endpoint();
@@ -101,6 +103,7 @@ impl Gateway {
         counters.requests.note(endpoint, result, millis, now);
     }
 
+    #[inline(never)]
     fn record_download(&self, settings: &event::Settings, about: About<'_>, now: Timestamp) {
         let kind = Kind::from(about.request.endpoint());
         if kind != Kind::Info && !settings.audits() {
@@ -119,6 +122,7 @@ impl Gateway {
         }
     }
 
+    #[inline(never)]
     fn record_failure(&self, about: About<'_>, wrong: &Wrong, millis: u64, now: Timestamp) {
         let kind = Kind::from(about.request.endpoint());
         let circumstances = Circumstances {

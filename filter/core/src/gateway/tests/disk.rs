@@ -1,6 +1,7 @@
 //! The disk cache for archives: asked in place of the upstream, never trusted, and never in the way.
 
 use super::*;
+use crate::flight::USER_AGENT;
 use crate::testing::test;
 
 const DIRECT: &str = "/example.com/a/@v/v1.0.0.zip?direct";

@@ -1,6 +1,7 @@
 //! Redis as a tier (DESIGN 4, 6): asked before an upstream, written behind the client's back, never an error.
 
 use super::*;
+use crate::cache::Key;
 use crate::cache::redis::{open, seal};
 use crate::cache::{Answered, ContentType, Entry, Lifetime};
 use crate::config::{Redis, RedisGateway};
