@@ -17,7 +17,7 @@ from runner.counts import Counts
 
 FUZZ = Path("filter") / "core" / "fuzz"
 # Seeds that are there anyway.
-MORE_SEEDS = {"config": FUZZ.parent / "examples" / "config"}
+MORE_SEEDS = {"config": Path("filter") / "config" / "examples" / "config"}
 AT_A_TIME = 2
 # Seconds beside its own that a run may take to read its corpus and to end.
 GRACE = 120

@@ -8,7 +8,7 @@ use goproxy_core::config::json_schema;
 use serde_json::Value;
 
 /// Makes the schema anew, from the top of the repository.
-const REGENERATE: &str = "cargo run -p goproxy-integration --bin goproxy-check -- --print-schema > filter/core/schema/config.schema.json";
+const REGENERATE: &str = "cargo run -p goproxy-integration --bin goproxy-check -- --print-schema > filter/config/schema/config.schema.json";
 
 /// What a schema cannot say: ranges of what has a unit, the calendar, and what no single field can tell.
 const BEYOND_A_SCHEMA: &[&str] = &[
@@ -72,8 +72,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "timeout-zero",
 ];
 
-fn core() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../filter/core")
+fn crate_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../filter/config")
 }
 
 /// Of the examples in `examples/events`, which the filter does not act on yet: the same.
@@ -97,7 +97,7 @@ const EVENTS_BEYOND_A_SCHEMA: &[&str] = &[
 /// The examples of a folder that are JSON at all.
 fn examples(folder: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
     let mut examples = Vec::new();
-    for entry in fs::read_dir(core().join("examples").join(folder))? {
+    for entry in fs::read_dir(crate_folder().join("examples").join(folder))? {
         let path = entry?.path();
         let name = path
             .file_stem()
@@ -119,12 +119,12 @@ fn examples(folder: &str) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
 #[test]
 fn the_checked_in_schema_is_that_of_the_types() -> Result<(), Box<dyn Error>> {
     let checked_in: Value =
-        serde_json::from_slice(&fs::read(core().join("schema/config.schema.json"))?)?;
+        serde_json::from_slice(&fs::read(crate_folder().join("schema/config.schema.json"))?)?;
     if checked_in == json_schema() {
         return Ok(());
     }
     Err(
-        format!("filter/core/schema/config.schema.json is stale; make it anew:\n  {REGENERATE}")
+        format!("filter/config/schema/config.schema.json is stale; make it anew:\n  {REGENERATE}")
             .into(),
     )
 }

@@ -25,7 +25,7 @@ use goproxy_core::{
     HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Through, Timestamp,
 };
 
-const CONFIG: &str = include_str!("../examples/config/valid/minimal.json");
+const CONFIG: &str = include_str!("../../config/examples/config/valid/minimal.json");
 const PATH: &str = "/github.com/%21burnt%21sushi/toml/@v/v1.2.1-0.20211231010203-0123456789ab.mod";
 const MODULE: &str = "github.com/BurntSushi/toml";
 

@@ -6,20 +6,19 @@ use crate::callout::{Answer, AnswerBody, Callout, CalloutId, CalloutOutcome, Met
 use crate::flight::USER_AGENT;
 use crate::goproxy::Endpoint;
 
-impl From<Endpoint> for Kind {
-    fn from(endpoint: Endpoint) -> Self {
-        match endpoint {
-            Endpoint::List => Self::List,
-            Endpoint::Latest => Self::Latest,
-            Endpoint::Info => Self::Info,
-            Endpoint::Query => Self::Query,
-            Endpoint::Mod => Self::Mod,
-            Endpoint::Zip => Self::Zip,
-            Endpoint::SumSupported => Self::SumSupported,
-            Endpoint::SumLookup => Self::SumLookup,
-            Endpoint::SumTile(_) => Self::SumTile,
-            Endpoint::SumLatest => Self::SumLatest,
-        }
+/// What a record calls the kind of what was asked for.
+pub fn kind(endpoint: Endpoint) -> Kind {
+    match endpoint {
+        Endpoint::List => Kind::List,
+        Endpoint::Latest => Kind::Latest,
+        Endpoint::Info => Kind::Info,
+        Endpoint::Query => Kind::Query,
+        Endpoint::Mod => Kind::Mod,
+        Endpoint::Zip => Kind::Zip,
+        Endpoint::SumSupported => Kind::SumSupported,
+        Endpoint::SumLookup => Kind::SumLookup,
+        Endpoint::SumTile(_) => Kind::SumTile,
+        Endpoint::SumLatest => Kind::SumLatest,
     }
 }
 
@@ -80,7 +79,7 @@ mod tests {
             ("/sumdb/sum.example/latest", Kind::SumLatest),
         ] {
             let request = Request::parse(path.as_bytes()).unwrap();
-            assert_eq!(Kind::from(request.endpoint()), kind, "{path}");
+            assert_eq!(super::kind(request.endpoint()), kind, "{path}");
         }
     }
 

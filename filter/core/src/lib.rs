@@ -16,12 +16,10 @@ mod age;
 pub mod cache;
 mod callout;
 mod capabilities;
-pub mod config;
 pub mod event;
 mod exchange;
 mod flight;
 mod gateway;
-pub mod goproxy;
 mod head;
 mod health;
 mod metrics;
@@ -36,6 +34,9 @@ mod time;
 mod told;
 mod upstream;
 mod verdict;
+
+pub use goproxy_config as config;
+pub use goproxy_protocol as goproxy;
 
 pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
 pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};

@@ -105,7 +105,7 @@ impl Gateway {
 
     #[inline(never)]
     fn record_download(&self, settings: &event::Settings, about: About<'_>, now: Timestamp) {
-        let kind = Kind::from(about.request.endpoint());
+        let kind = event::kind(about.request.endpoint());
         if kind != Kind::Info && !settings.audits() {
             return;
         }
@@ -124,7 +124,7 @@ impl Gateway {
 
     #[inline(never)]
     fn record_failure(&self, about: About<'_>, wrong: &Wrong, millis: u64, now: Timestamp) {
-        let kind = Kind::from(about.request.endpoint());
+        let kind = event::kind(about.request.endpoint());
         let circumstances = Circumstances {
             from_caches_only: about.asker.caches_only,
             client_gone_counts: self.events.as_ref().is_some_and(Events::counts_the_gone),

@@ -14,7 +14,7 @@ use base64ct::{Base64, Encoding as _};
 use super::secret::Bearer;
 use super::{RedisWire, Refused, SecretError, WireRequest};
 use crate::callout::Method;
-use crate::config::json::Node;
+use crate::config::Node;
 
 /// A REST gateway.
 #[derive(Clone, Debug)]

@@ -521,7 +521,7 @@ fn an_invalidated_entry_of_redis_is_a_miss() {
 
 #[test]
 fn a_secret_that_the_host_does_not_hand_on_is_named() {
-    let name = crate::config::EnvName("REDIS_SIGNING_KEY".into());
+    let name = crate::config::EnvName::new("REDIS_SIGNING_KEY").unwrap();
     let mut config = Config::from_json(ONE.as_bytes(), "test").unwrap();
     config.redis = Some(Redis {
         signing_key: Some(name),

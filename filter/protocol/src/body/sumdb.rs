@@ -4,7 +4,7 @@
 //! version that was asked for, that nothing outside it passes for one, that the tree was signed by the database that was asked.
 
 use super::BodyError;
-use crate::goproxy::sumdb::{Level, Tile};
+use crate::sumdb::{Level, Tile};
 
 const HASH_BYTES: usize = 32;
 

@@ -2,7 +2,7 @@
 
 use super::read::{Text, Why};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
-use crate::goproxy::pattern::Pattern;
+use goproxy_protocol::pattern::Pattern;
 
 /// Names go into metric labels, headers, paths and error texts.
 const MAX_NAME: usize = 64;
@@ -185,11 +185,17 @@ fn after_dot(text: &str) -> Option<&str> {
         .find_map(|dot| text.strip_prefix(dot))
 }
 
-impl Text for Pattern {
+/// A pattern of modules, as routes and invalidations list them.
+#[derive(Debug)]
+pub(super) struct ModulePattern(pub(super) Pattern);
+
+impl Text for ModulePattern {
     const EXPECTED: &'static str = r#"a GOPRIVATE pattern such as "git.corp.example" or "*""#;
 
     fn parse(text: &str) -> Result<Self, Why> {
-        Self::parse(text).map_err(|why| why.to_string().into())
+        Pattern::parse(text)
+            .map(Self)
+            .map_err(|why| why.to_string().into())
     }
 }
 

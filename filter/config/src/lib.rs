@@ -6,6 +6,17 @@
 //! default is filled in. The result needs no serde and is never checked again.
 //!
 //! All problems of a step are reported at once, each as `path: expected .., got ..`.
+//!
+//! A crate of its own since it runs once for each configuration: in the plugin it is built for its size.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::string_slice,
+        reason = "a test that overflows or slices badly fails, which is what it is for"
+    )
+)]
 
 mod authority;
 mod compile;
@@ -14,7 +25,7 @@ mod document;
 mod env;
 mod error;
 mod events;
-pub(crate) mod json;
+mod json;
 mod read;
 mod redirects;
 mod redis;
@@ -22,6 +33,8 @@ mod redis;
 mod schema;
 mod serve;
 mod span;
+#[cfg(test)]
+mod testing;
 mod text;
 
 use std::time::Duration;
@@ -29,14 +42,15 @@ use std::time::Duration;
 pub use disk::Disk;
 pub use env::EnvName;
 pub use error::{ConfigError, Problem};
+pub use json::Node;
 pub use redirects::{RedirectHost, Redirects, Unlisted};
 pub use redis::{Redis, RedisGateway};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
 pub use serve::Serve;
 
-use crate::goproxy::pattern::Pattern;
 use error::Problems;
+use goproxy_protocol::pattern::Pattern;
 use read::{At, Read};
 
 /// The largest configuration that is read. Envoy holds one copy for each worker, and a configuration is
@@ -71,7 +85,7 @@ pub struct Config {
     /// How long answers stay fresh, for what is no route's (the checksum databases).
     pub freshness: Freshness,
     /// What is recorded of downloads; `None`: nothing.
-    pub events: Option<crate::event::Section>,
+    pub events: Option<goproxy_event::Section>,
     /// Which stored entries are too old to be served.
     pub invalidate: Vec<Invalidation>,
     /// The least severe level that is logged.

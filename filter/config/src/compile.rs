@@ -6,7 +6,7 @@ use super::authority::Authority;
 use super::disk::{Disk, check_disk};
 use super::document::{
     CacheDocument, ChainEntry, DatabaseDocument, Document, FreshnessDocument, InvalidationDocument,
-    MemoryDocument, RedirectsDocument, RouteDocument, UpstreamDocument,
+    MemoryDocument, Patterns, RedirectsDocument, RouteDocument, UpstreamDocument,
 };
 use super::error::{Echo, Problems};
 use super::events;
@@ -17,7 +17,7 @@ use super::{
     Config, Database, FallThrough, Freshness, Invalidation, Link, Memory, RedirectHost, Redirects,
     Route, Serve, Shared, Unlisted, Upstream,
 };
-use crate::goproxy::pattern::Pattern;
+use goproxy_protocol::pattern::Pattern;
 
 /// Patterns of all routes together: each request is matched against them one after the other, and here each
 /// against all before it.
@@ -156,13 +156,10 @@ fn check_reachable(routes: &[RouteDocument], problems: &mut Problems) {
     for (index, route) in routes.iter().enumerate() {
         let at = At::Index(&list, index);
         let earlier = routes.get(..index).unwrap_or_default();
-        if let Some(all) = earlier.iter().position(|route| {
-            route
-                .modules
-                .0
-                .iter()
-                .any(|pattern| pattern.as_str() == "*")
-        }) {
+        if let Some(all) = earlier
+            .iter()
+            .position(|route| each(&route.modules).any(|pattern| pattern.as_str() == "*"))
+        {
             problems.add(
                 at,
                 format!("never reached, routes[{all}] matches every module"),
@@ -171,7 +168,7 @@ fn check_reachable(routes: &[RouteDocument], problems: &mut Problems) {
         }
         let modules = At::Field(&at, "modules");
         for (position, pattern) in route.modules.0.iter().enumerate() {
-            if let Some((first, cover)) = covering(earlier, pattern) {
+            if let Some((first, cover)) = covering(earlier, &pattern.0) {
                 let message = format!(
                     "never reached, routes[{first}] has {}, which matches it",
                     Echo(cover.as_str())
@@ -190,9 +187,17 @@ fn covering<'a>(routes: &'a [RouteDocument], pattern: &Pattern) -> Option<(usize
         *earlier == pattern || (spelled_out && earlier.matches(pattern.as_str()))
     };
     let find = |(index, route): (usize, &'a RouteDocument)| {
-        Some((index, route.modules.0.iter().find(covers)?))
+        Some((index, each(&route.modules).find(covers)?))
     };
     routes.iter().enumerate().find_map(find)
+}
+
+fn each(written: &Patterns) -> impl Iterator<Item = &Pattern> {
+    written.0.iter().map(|written| &written.0)
+}
+
+fn compiled(written: Patterns) -> Vec<Pattern> {
+    written.0.into_iter().map(|written| written.0).collect()
 }
 
 fn routes(
@@ -203,7 +208,7 @@ fn routes(
 ) -> Vec<Route> {
     let list = At::Field(&At::Root, "routes");
     let compile = |(index, route): (usize, RouteDocument)| Route {
-        modules: route.modules.0,
+        modules: compiled(route.modules),
         chain: chain(&route.chain.0, names, At::Index(&list, index), problems),
         freshness: route
             .freshness
@@ -369,7 +374,7 @@ fn freshness(own: &FreshnessDocument, base: Freshness) -> Freshness {
 
 fn invalidation(document: InvalidationDocument) -> Invalidation {
     Invalidation {
-        modules: document.modules.0,
+        modules: compiled(document.modules),
         before: document.before.0,
     }
 }

@@ -10,12 +10,11 @@ use super::span::{
     FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment, MutableAge, ObjectSize, SharedSize,
     Timeout,
 };
-use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
+use super::text::{BasePath, ModulePattern, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
-use crate::goproxy::pattern::Pattern;
 
 /// Patterns of one route or one invalidation. They are tried one after the other, for each request.
-type Patterns = List<Pattern, 1, 1024>;
+pub(super) type Patterns = List<ModulePattern, 1, 1024>;
 
 // What is counted here is bounded because each upstream and each database is a label in the metrics, and because
 // hosts, routes and patterns are looked through for each request.

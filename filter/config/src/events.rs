@@ -7,7 +7,7 @@ use super::json::Node;
 use super::read::{At, Read, Text, Why, mismatch, object};
 use super::span::{BatchAge, BatchBytes, BatchCount, QueueSize, Timeout};
 use super::text::{BasePath, Target};
-use crate::event::{Collector, Context, ContextValue, Format, IndexPattern, Missing, Section};
+use goproxy_event::{Collector, Context, ContextValue, Format, IndexPattern, Missing, Section};
 
 /// The names of a context, and how much all of them may hold: most of a record is for the event.
 const MAX_PAIRS: usize = 16;

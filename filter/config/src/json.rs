@@ -10,11 +10,16 @@ use super::read::At;
 
 /// A JSON value. Of numbers only whole ones are kept: no field is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A whole number; `None` is one that is not whole, or too large.
     Number(Option<i64>),
+    /// A string.
     Text(String),
+    /// An array.
     List(Vec<Node>),
     /// In the order of the document, with repeated keys.
     Object(Vec<(String, Node)>),
@@ -25,7 +30,7 @@ impl Node {
     ///
     /// # Errors
     /// Where it is no JSON; no part of it is in the text.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let node = Self::deserialize(&mut reader)?;
         reader.end().map(|()| node)

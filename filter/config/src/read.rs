@@ -319,20 +319,20 @@ macro_rules! object {
             )*
         }
 
-        impl $crate::config::read::Read for $name {
+        impl $crate::read::Read for $name {
             const EXPECTED: &'static str = "an object";
 
             fn read(
-                node: &$crate::config::json::Node,
-                at: $crate::config::read::At<'_>,
-                problems: &mut $crate::config::error::Problems,
+                node: &$crate::json::Node,
+                at: $crate::read::At<'_>,
+                problems: &mut $crate::error::Problems,
             ) -> Option<Self> {
                 let known = [$(stringify!($field)),*];
-                let fields = $crate::config::read::Fields::new(node, at, &known, &[$($later),*], problems)?;
+                let fields = $crate::read::Fields::new(node, at, &known, &[$($later),*], problems)?;
                 // All are read before the first that failed ends it: all problems are told at once.
                 $( let $field = fields.read(
                     stringify!($field),
-                    $crate::config::read::default!($($default)?),
+                    $crate::read::default!($($default)?),
                     problems,
                 ); )*
                 let ($(Some($field),)*) = ($($field,)*) else { return None };
@@ -345,9 +345,9 @@ pub(super) use object;
 
 /// [`Default`], as it is written in a declaration.
 macro_rules! default {
-    () => { $crate::config::read::Default::None };
-    ({}) => { $crate::config::read::Default::Object };
-    ([$($text:literal),*]) => { $crate::config::read::Default::List(&[$($text),*]) };
-    ($value:literal) => { $crate::config::read::Default::from($value) };
+    () => { $crate::read::Default::None };
+    ({}) => { $crate::read::Default::Object };
+    ([$($text:literal),*]) => { $crate::read::Default::List(&[$($text),*]) };
+    ($value:literal) => { $crate::read::Default::from($value) };
 }
 pub(super) use default;

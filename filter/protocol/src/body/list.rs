@@ -6,8 +6,8 @@
 use std::cmp::Ordering;
 
 use super::BodyError;
-use crate::goproxy::module;
-use crate::goproxy::semver::Version;
+use crate::module;
+use crate::semver::Version;
 
 /// Sanitises a list: canonical versions of the module's own major, no pseudo-versions, each once, in semver order.
 ///
@@ -75,7 +75,7 @@ impl Ord for Entry<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key
             .cmp(&other.key)
-            .then_with(|| crate::goproxy::semver::order(self.text, other.text))
+            .then_with(|| crate::semver::order(self.text, other.text))
     }
 }
 

@@ -24,9 +24,8 @@ use super::span::{
     BatchAge, BatchBytes, BatchCount, FailTimeout, ImmutableAge, MaxFails, MemorySize, Moment,
     MutableAge, ObjectSize, QueueSize, SharedSize, Timeout,
 };
-use super::text::{BasePath, Name, Namespace, Target, UpstreamName};
+use super::text::{BasePath, ModulePattern, Name, Namespace, Target, UpstreamName};
 use super::{FallThrough, HostKind, LogLevel, Unlisted};
-use crate::goproxy::pattern::Pattern;
 
 /// The schema (JSON Schema, draft 2020-12).
 #[must_use]
@@ -231,7 +230,7 @@ text_schemas! {
         "maxLength": 1024,
         "examples": ["/", "/artifactory/api/go/go"],
     }
-    Pattern { "pattern": "^[!-+\\--~]+$", "examples": ["git.corp.example", "*.corp.example", "*"] }
+    ModulePattern { "pattern": "^[!-+\\--~]+$", "examples": ["git.corp.example", "*.corp.example", "*"] }
     Authority { "pattern": AUTHORITY, "examples": ["proxy.golang.org", "127.0.0.1:8081", "[::1]:8081"] }
     ListedHost { "pattern": AUTHORITY, "examples": ["storage.googleapis.com"] }
     HostRule { "pattern": HOST_RULE, "examples": ["*", "go.corp.example", "*.corp.example"] }

@@ -11,9 +11,15 @@ const MAX_NAME: usize = 128;
 
 /// The environment variable that holds a secret. The secret itself stands in no configuration.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EnvName(pub(crate) String);
+pub struct EnvName(pub(super) String);
 
 impl EnvName {
+    /// A variable of that name; `None` if no variable can be called so.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        is_variable(name).then(|| Self(name.to_owned()))
+    }
+
     /// The variable's name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -35,13 +41,13 @@ impl Read for EnvName {
             mismatch(Self::EXPECTED, node, at, problems);
             return None;
         };
-        let name = text.strip_prefix("env:").filter(|name| is_variable(name));
+        let name = text.strip_prefix("env:").and_then(Self::new);
         if name.is_none() {
             // It is not repeated: it may be the secret.
             let message = "got another text (not shown): a secret stands in no configuration";
             problems.add(at, format!("expected {}, {message}", Self::EXPECTED));
         }
-        name.map(|name| Self(name.to_owned()))
+        name
     }
 }
 

@@ -8,8 +8,8 @@
     reason = "a test that panics fails, which is what it is for"
 )]
 
-use goproxy_core::goproxy::pattern::Pattern;
-use goproxy_core::goproxy::{Class, Endpoint, Level, Request, Tile, body, module, semver, sumdb};
+use goproxy_protocol::pattern::Pattern;
+use goproxy_protocol::{Class, Endpoint, Level, Request, Tile, body, module, semver, sumdb};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,7 +1,7 @@
 //! What a path means, what it is called once, and what is refused.
 
 use super::*;
-use crate::goproxy::Level;
+use crate::Level;
 use crate::testing::test;
 
 fn parse(path: &str) -> Request {

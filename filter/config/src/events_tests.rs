@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{ConfigError, json};
 use crate::testing::test;
+use crate::{ConfigError, json};
 
 /// Reads the section of a configuration that may lack all else.
 fn section_of(document: &[u8]) -> Result<Section, ConfigError> {
@@ -32,7 +32,7 @@ fn section(json: &str) -> Section {
 
 #[test]
 fn what_is_written_is_what_is_configured() {
-    let complete = include_bytes!("../../examples/events/valid/complete.json");
+    let complete = include_bytes!("../examples/events/valid/complete.json");
     let events = section_of(complete).unwrap();
     let variable = |name: &str| ContextValue::Environment(name.to_owned());
     let text = |text: &str| ContextValue::Text(text.to_owned());

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use goproxy_core::config::Config;
+use goproxy_config::Config;
 
 /// Set to write the messages that came beside the examples, to be read before they are committed.
 const UPDATE: &str = "UPDATE_EXAMPLES";

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::testing::test;
 
-const COMPLETE: &str = include_str!("../../examples/config/valid/complete.json");
-const MINIMAL: &str = include_str!("../../examples/config/valid/minimal.json");
+const COMPLETE: &str = include_str!("../examples/config/valid/complete.json");
+const MINIMAL: &str = include_str!("../examples/config/valid/minimal.json");
 
 fn read(json: &str) -> Config {
     match Config::from_json(json.as_bytes(), "plugin") {
