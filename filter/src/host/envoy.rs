@@ -190,10 +190,15 @@ pub(crate) fn through(fields: &[(&[u8], &[u8])], status: u16) -> Through {
     }
 }
 
-/// Whether an answer broke off because of who sent it, and not because the client left.
+/// Whether an answer broke off because of who sent it, and not because the client left. Of a stream on which nothing happened
+/// for too long nobody says whose fault it is; a client that still reads is the rule.
 pub(crate) fn is_broken() -> bool {
-    code_details()
-        .is_ok_and(|details| details.starts_with(b"upstream_reset_after_response_started"))
+    const BROKEN: [&[u8]; 3] = [
+        b"upstream_reset_after_response_started",
+        b"stream_idle_timeout",
+        b"upstream_response_timeout",
+    ];
+    code_details().is_ok_and(|details| BROKEN.iter().any(|known| details.starts_with(known)))
 }
 
 /// <https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/response_code_details>
