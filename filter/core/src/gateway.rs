@@ -99,7 +99,7 @@ pub struct Gateway {
     copies: Copies,
     airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
-    events: Option<Events>,
+    events: Events,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
 }
 

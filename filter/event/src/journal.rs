@@ -8,6 +8,7 @@
 //! - for each sink, `emitted = delivered + suppressed + dropped + refused + ` the records that are queued for it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::folding::{Fold, Folding};
@@ -23,6 +24,8 @@ use crate::time::Timestamp;
 /// What is lost is said so often.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
+/// So many failures are remembered for people to look at.
+const MAX_RECENT: usize = 20;
 /// So many lines wait for the log at most.
 const MAX_LOG: usize = 256;
 
@@ -35,6 +38,7 @@ pub struct Journal {
     stdout: Queue,
     http: Outbox,
     log: VecDeque<String>,
+    recent: VecDeque<Rc<str>>,
     counts: Counts,
     said: Said,
 }
@@ -229,6 +233,11 @@ impl Journal {
         self.log.pop_front()
     }
 
+    /// The records of the last failures, newest first, whether or not they go anywhere.
+    pub fn recent(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.recent.iter()
+    }
+
     /// What became of what was noted.
     pub const fn counts(&self) -> Counts {
         self.counts
@@ -276,6 +285,10 @@ impl Journal {
                 at: fold.event.at,
                 since: now,
             };
+            if fold.event.is_failure() {
+                self.recent.truncate(MAX_RECENT.saturating_sub(1));
+                self.recent.push_front(record.line.clone());
+            }
             if let Some(http) = &settings.http {
                 self.http.push(record.clone(), fold.suppressed, http);
             }

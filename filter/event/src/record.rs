@@ -169,6 +169,11 @@ impl Event {
         }
     }
 
+    /// Whether it is of a download that failed.
+    pub(super) const fn is_failure(&self) -> bool {
+        matches!(self.what, What::Failure(_))
+    }
+
     /// What is the same of all that are folded into one record.
     pub const fn identity(&self) -> Identity {
         self.identity

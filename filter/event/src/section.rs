@@ -21,6 +21,20 @@ pub struct Section {
     pub client_gone: bool,
 }
 
+impl Section {
+    /// No record goes anywhere; the last failures are remembered all the same.
+    pub const fn nowhere() -> Self {
+        Self {
+            context: Vec::new(),
+            missing: Missing::Empty,
+            stdout: None,
+            http: None,
+            audit: false,
+            client_gone: false,
+        }
+    }
+}
+
 /// A value of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextValue {

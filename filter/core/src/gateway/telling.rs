@@ -10,7 +10,7 @@ use crate::callout::{CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::Config;
 use crate::event::{
-    self, Circumstances, Counts, Failure, Journal, Kind, Sink, Tally, Ticket, Treatment,
+    self, Circumstances, Counts, Failure, Journal, Kind, Section, Sink, Tally, Ticket, Treatment,
 };
 use crate::metrics::{EndpointLabel, ResultLabel};
 use crate::reply::Reply;
@@ -35,23 +35,20 @@ struct Away {
 }
 
 impl Events {
-    pub(super) fn new(
-        config: &Config,
-        host: &HostCapabilities,
-    ) -> Result<Option<Self>, SetupError> {
-        let Some(section) = &config.events else {
-            return Ok(None);
-        };
+    pub(super) fn new(config: &Config, host: &HostCapabilities) -> Result<Self, SetupError> {
+        // Without the section, failures are still there for people to look at.
+        let nowhere = Section::nowhere();
+        let section = config.events.as_ref().unwrap_or(&nowhere);
         let environment = |name: &str| (host.environment)(name);
         let settings = event::Settings::resolve(section, &environment);
         let settings = settings.map_err(|error| SetupError {
             field: error.field(),
             why: error.to_string(),
         })?;
-        Ok(Some(Self {
+        Ok(Self {
             settings,
             batches: Vec::new(),
-        }))
+        })
     }
 }
 
@@ -89,11 +86,7 @@ impl Gateway {
         self.note(endpoint.into(), told.result(), millis, now);
         match told {
             Told::Served(ResultLabel::Redirect) => {}
-            Told::Served(_) => {
-                if let Some(events) = &self.events {
-                    self.record_download(&events.settings, about, now);
-                }
-            }
+            Told::Served(_) => self.record_download(about, now),
             Told::Failed(wrong) => self.record_failure(about, wrong, millis, now),
         }
     }
@@ -104,7 +97,8 @@ impl Gateway {
     }
 
     #[inline(never)]
-    fn record_download(&self, settings: &event::Settings, about: About<'_>, now: Timestamp) {
+    fn record_download(&self, about: About<'_>, now: Timestamp) {
+        let settings = &self.events.settings;
         let kind = event::kind(about.request.endpoint());
         if kind != Kind::Info && !settings.audits() {
             return;
@@ -127,16 +121,13 @@ impl Gateway {
         let kind = event::kind(about.request.endpoint());
         let circumstances = Circumstances {
             from_caches_only: about.asker.caches_only,
-            client_gone_counts: self.events.as_ref().is_some_and(Events::counts_the_gone),
+            client_gone_counts: self.events.settings.counts_the_gone(),
         };
         let treatment = event::treatment(kind, wrong.code, wrong.error, circumstances);
         let mut space = self.space.borrow_mut();
         if treatment != Treatment::Counted {
             space.counters.note_failure(wrong.error);
         }
-        let Some(Events { settings, .. }) = &self.events else {
-            return;
-        };
         let module = about.request.module().unwrap_or_default();
         let version = about.request.version().unwrap_or_default();
         let upstream = wrong.upstream.as_deref().unwrap_or_default();
@@ -161,15 +152,14 @@ impl Gateway {
             asks_first: about.asker.asks_first,
             from_caches_only: about.asker.caches_only,
         };
+        let settings = &self.events.settings;
         space.journal.failed(&failure, asker, settings, now);
     }
 
     /// Time has passed: what was folded is told, and batches go.
     pub(super) fn tend_events(&mut self, now: Timestamp) {
         let random = self.random(now);
-        let Some(Events { settings, batches }) = &mut self.events else {
-            return;
-        };
+        let Events { settings, batches } = &mut self.events;
         let overdue = batches
             .iter()
             .find(|away| away.until.is_due(away.span, now))
@@ -183,17 +173,14 @@ impl Gateway {
 
     /// Whether a callout is one to the collector.
     pub(super) fn is_batch(&self, call: CalloutId) -> bool {
-        let events = self.events.as_ref();
-        events.is_some_and(|events| events.batches.iter().any(|away| away.call == call))
+        self.events.batches.iter().any(|away| away.call == call)
     }
 
     /// What became of a batch.
     pub(super) fn on_batch(&mut self, call: CalloutId, outcome: &CalloutOutcome, now: Timestamp) {
         self.airspace.forget(call);
         let random = self.random(now);
-        let Some(Events { batches, .. }) = &mut self.events else {
-            return;
-        };
+        let batches = &mut self.events.batches;
         let Some(place) = batches.iter().position(|away| away.call == call) else {
             return;
         };
@@ -206,9 +193,7 @@ impl Gateway {
     }
 
     fn next_batch(&mut self, now: Timestamp) {
-        let Some(Events { settings, batches }) = &mut self.events else {
-            return;
-        };
+        let Events { settings, batches } = &mut self.events;
         let batch = self.space.borrow_mut().journal.next_batch(settings, now);
         let Some(batch) = batch else {
             return;
@@ -225,7 +210,7 @@ impl Gateway {
 
     /// Whether records wait for the host's standard output.
     pub fn has_event_lines(&self) -> bool {
-        self.events.is_some() && self.space.borrow().journal.has_lines()
+        self.space.borrow().journal.has_lines()
     }
 
     /// Records for the host's standard output, each ended by a line end, `max` bytes at most and one record at least. They
@@ -263,18 +248,8 @@ impl Gateway {
     fn random(&self, now: Timestamp) -> u32 {
         let mut hasher = Xxh64::new(now.as_millis());
         hasher.write(std::ptr::from_ref(self).addr().to_le_bytes().as_slice());
-        let instance = self
-            .events
-            .as_ref()
-            .map(|events| events.settings.instance());
-        hasher.write(instance.unwrap_or_default().as_bytes());
+        hasher.write(self.events.settings.instance().as_bytes());
         u32::try_from(hasher.finish() >> 32).unwrap_or_default()
-    }
-}
-
-impl Events {
-    const fn counts_the_gone(&self) -> bool {
-        self.settings.counts_the_gone()
     }
 }
 

@@ -316,12 +316,20 @@ fn downloads_are_told_where_they_are_audited() {
 }
 
 #[test]
-fn without_the_section_nothing_is_recorded() {
+fn without_the_section_no_record_goes_anywhere_and_the_last_failures_are_known() {
     let mut rig = Rig::new(ONE);
     assert_eq!(rig.fetch(MOD, 403, "denied").status, 403);
     rig.pass_two_minutes();
     assert!(!rig.gateway.has_event_lines());
-    assert_eq!(rig.gateway.event_tally(Sink::Stdout).0.emitted, 0);
+    for sink in [Sink::Stdout, Sink::Http] {
+        assert_eq!(rig.gateway.event_tally(sink).0.emitted, 0);
+    }
+    let space = rig.gateway.space.borrow();
+    let recent: Vec<_> = space.journal.recent().collect();
+    assert!(
+        recent.len() == 1 && recent[0].contains("denied"),
+        "{recent:?}"
+    );
 }
 
 #[test]
