@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use goproxy_core::config::{self, Config};
 use goproxy_core::{
-    Callout, CalloutId, Forward, Gateway, HostCapabilities, Reply, Step, StreamId, Timestamp,
+    Callout, CalloutId, End, Forward, Gateway, HostCapabilities, Reply, Step, StreamId, Timestamp,
 };
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
@@ -202,10 +202,10 @@ impl Work {
             };
             // The context of a stream that the host has destroyed is refused, and the one before stays in force.
             if ffi::set_effective_context(stream).is_err() {
-                self.close(StreamId(stream));
+                self.close(StreamId(stream), End::Left);
             } else if let Err(error) = answer(step) {
                 log::error!("cannot answer a waiting request, status {}", error.0);
-                self.close(StreamId(stream));
+                self.close(StreamId(stream), End::Overtaken);
             }
         }
         if self.gateway.borrow().has_work()
@@ -216,10 +216,10 @@ impl Work {
     }
 
     /// Nothing is said to a stream any more. Most are over already, and cost no look at the clock.
-    pub(crate) fn close(&self, stream: StreamId) {
+    pub(crate) fn close(&self, stream: StreamId, end: End) {
         let is_known = self.gateway.borrow().knows(stream);
         if is_known {
-            self.gateway.borrow_mut().on_closed(stream, now());
+            self.gateway.borrow_mut().on_closed(stream, end, now());
         }
     }
 

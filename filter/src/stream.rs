@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use goproxy_core::{BodyStep, ForwardedHead, HeadStep, Piece, RequestHead, Step, StreamId};
+use goproxy_core::{BodyStep, End, ForwardedHead, HeadStep, Piece, RequestHead, Step, StreamId};
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -104,16 +104,16 @@ impl Stream {
         }
         self.phase = Phase::Answered;
         if let Some(work) = &self.work {
-            work.close(self.stream_id());
+            work.close(self.stream_id(), End::Overtaken);
         }
         refuse();
         Action::Pause
     }
 
-    /// Whatever this stream waits for, the host is answering it: nothing may be said to it any more.
-    fn answered_by_host(&self) {
+    /// Whatever this stream waits for, nothing may be said to it any more.
+    fn close(&self, end: End) {
         if let Some(work) = self.work.as_ref().filter(|_| self.phase == Phase::Known) {
-            work.close(self.stream_id());
+            work.close(self.stream_id(), end);
         }
     }
 
@@ -215,7 +215,7 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _fields: usize, end_of_stream: bool) -> Action {
         let Some(work) = self.watching() else {
-            self.answered_by_host();
+            self.close(End::Overtaken);
             return Action::Continue;
         };
         match self.on_head(&work, end_of_stream) {
@@ -231,7 +231,7 @@ impl HttpContext for Stream {
         self.on_body(&work, size, end_of_stream)
             .unwrap_or_else(|error| {
                 log::error!("the host refuses a call on a body, status {}", error.0);
-                work.close(self.stream_id());
+                work.close(self.stream_id(), End::Broke);
                 let _ = ffi::reset_response();
                 Action::Pause
             })
@@ -272,12 +272,8 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         // From here on the host may destroy the context at any time, so it must wait for nothing any more. This is the
         // only callback that comes however a stream ends.
-        if let Some(work) = self.watching().filter(|_| envoy::is_broken()) {
-            work.gateway()
-                .borrow_mut()
-                .on_broken(self.stream_id(), now());
-        }
-        self.answered_by_host();
+        let is_broken = self.watching().is_some_and(|_| envoy::is_broken());
+        self.close(if is_broken { End::Broke } else { End::Left });
         self.write_events();
         self.work = None;
     }

@@ -21,8 +21,9 @@ use goproxy_core::cache::{ContentType, Entry, EntryHead};
 use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Request, body};
 use goproxy_core::{
-    Answer, AnswerBody, AnswerHead, BodyStep, CalloutOutcome, ForwardedHead, Gateway, HeadStep,
-    HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Through, Timestamp,
+    Answer, AnswerBody, AnswerHead, BodyStep, CalloutOutcome, End, ForwardedHead, Gateway,
+    HeadStep, HostCapabilities, MadeBy, Piece, RequestHead, Step, Store, StreamId, Through,
+    Timestamp,
 };
 
 const CONFIG: &str = include_str!("../../config/examples/config/valid/minimal.json");
@@ -111,7 +112,7 @@ fn forwarded_archive(criterion: &mut Criterion) {
             gateway.on_forwarded_body(id, piece(b"PK", false), now);
             let end = gateway.on_forwarded_body(id, piece(b"", true), now);
             assert_eq!(end, BodyStep::Pass);
-            gateway.on_closed(id, now);
+            gateway.on_closed(id, End::Left, now);
         });
     });
 }

@@ -175,6 +175,17 @@ pub(crate) struct After<S> {
     pub(crate) over: Option<Over>,
 }
 
+/// How a stream is over before its exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client left.
+    Left,
+    /// The answer that the host was sending broke off.
+    Broke,
+    /// The host answers a request that waits: it has waited too long.
+    Overtaken,
+}
+
 /// Something to keep once an exchange is over.
 #[derive(Debug)]
 pub(crate) struct Keep {
@@ -467,16 +478,17 @@ impl Exchange {
         }
     }
 
-    /// The client has what it gets: its answer is whole, or it is gone, or the answer `broke` off.
-    pub(crate) fn end(self, broke: bool) -> Option<Over> {
+    /// The stream is over before its exchange is.
+    pub(crate) fn end(self, end: End) -> Option<Over> {
         match self {
+            Self::Waiting(ask) if end == End::Overtaken => ask.over(Told::overtaken()),
             Self::Waiting(ask) | Self::OnDisk(ask, _) => ask.over(Told::gone()),
-            Self::Forwarded(ask, upstream, _) if broke => {
+            Self::Forwarded(ask, upstream, _) if end == End::Broke => {
                 let told = Told::broken(Fault::Reset, &upstream.name);
                 ask.over(told)
             }
             Self::Forwarded(ask, ..) => ask.over(Told::gone()),
-            Self::Streaming(streaming) => streaming.end(broke),
+            Self::Streaming(streaming) => streaming.end(end),
             // The client was told the status before the words.
             Self::Explaining(explaining) => explaining.end(),
         }

@@ -24,7 +24,7 @@ use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
 use crate::config::{Config, Invalidation, Redirects, Serve};
 use crate::exchange::{
-    After, BodyStep, Copies, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings,
+    After, BodyStep, Copies, End, Exchange, ForwardedHead, HeadStep, Landed, Piece, Settings,
 };
 use crate::flight::Landing;
 use crate::goproxy::Request;
@@ -253,14 +253,19 @@ impl Gateway {
     }
 
     /// The client has its answer, or is gone. Nothing is said to it any more.
-    pub fn on_closed(&mut self, id: StreamId, now: Timestamp) {
+    pub fn on_closed(&mut self, id: StreamId, end: End, now: Timestamp) {
         let Some(exchange) = self.exchanges.remove(&id) else {
             return;
         };
         if let Exchange::Waiting(ask) = &exchange {
             self.airspace.leave(&ask.lane(), id);
         }
-        self.told_of(exchange.end(false), now);
+        if let Some(ask) = exchange.asked_of_disk()
+            && end == End::Broke
+        {
+            self.broke_off(ask.key.clone(), now);
+        }
+        self.told_of(exchange.end(end), now);
     }
 
     /// The outcome of a callout is here; one that nothing waits for is counted and dropped.

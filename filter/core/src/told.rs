@@ -107,6 +107,18 @@ impl Told {
         Self::failure(&Failure::new(fault, upstream, String::new()))
     }
 
+    /// The host did not wait any longer for what the client waits for.
+    pub(crate) fn overtaken() -> Self {
+        let words = "the gateway's host answered before there was an answer";
+        Self::Failed(Rc::new(Wrong {
+            result: ResultLabel::Error,
+            code: Code::Timeout,
+            error: ErrorType::Timeout,
+            words: words.to_owned(),
+            upstream: None,
+        }))
+    }
+
     /// The client left before its answer was whole.
     pub(crate) fn gone() -> Self {
         Self::Failed(Rc::new(Wrong {

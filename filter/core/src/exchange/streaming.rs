@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use super::copying::Copy;
 use super::disk::Through;
-use super::{After, Ask, BodyStep, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep};
+use super::{
+    After, Ask, BodyStep, End, Exchange, ForwardedHead, HeadStep, Keep, Piece, Settings, keep,
+};
 use crate::cache::{Answered, ContentType, Lifetime};
 use crate::goproxy::{Endpoint, body};
 use crate::metrics::ResultLabel;
@@ -124,8 +126,8 @@ impl Streaming {
     }
 
     /// The stream ends before its body does.
-    pub(super) fn end(self, broke: bool) -> Option<Over> {
-        let told = if broke {
+    pub(super) fn end(self, end: End) -> Option<Over> {
+        let told = if end == End::Broke {
             Told::broken(Fault::Reset, &self.upstream)
         } else {
             Told::gone()

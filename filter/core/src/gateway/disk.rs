@@ -163,17 +163,6 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// The answer that the host is sending broke off, and it was not the client who left.
-    pub fn on_broken(&mut self, id: StreamId, now: Timestamp) {
-        let Some(exchange) = self.exchanges.remove(&id) else {
-            return;
-        };
-        if let Some(ask) = exchange.asked_of_disk() {
-            self.broke_off(ask.key.clone(), now);
-        }
-        self.told_of(exchange.end(true), now);
-    }
-
     /// What came through the disk cache was no archive, or not all of one. For a while the archive comes without it, and then
     /// it is fetched anew: it may be the disk that is full or the file that is damaged.
     pub(super) fn broke_off(&self, key: Key, now: Timestamp) {

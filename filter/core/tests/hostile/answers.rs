@@ -5,8 +5,8 @@ use std::time::Duration;
 use goproxy_core::cache::{ContentType, Entry, EntryHead};
 use goproxy_core::config::Config;
 use goproxy_core::{
-    Answer, AnswerBody, AnswerHead, BodyStep, CalloutId, CalloutOutcome, HeadStep, Piece, Step,
-    Timestamp,
+    Answer, AnswerBody, AnswerHead, BodyStep, CalloutId, CalloutOutcome, End, HeadStep, Piece,
+    Step, Timestamp,
 };
 
 use crate::rig::{INFO, LATEST, LIST, MOD, ONE, Rig, ZIP, answer, answer_with, field};
@@ -102,7 +102,7 @@ fn row_24_an_answer_that_breaks_off_is_not_kept() {
         rig.gateway.on_forwarded_body(id, piece, rig.now),
         BodyStep::Pass
     );
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     rig.forward(ZIP);
 }
 
@@ -348,7 +348,7 @@ fn row_36_callouts_may_fail_in_every_way() {
     }
     let mut rig = Rig::new();
     let gone = rig.wait(LIST);
-    rig.gateway.on_closed(gone, rig.now);
+    rig.gateway.on_closed(gone, End::Left, rig.now);
     let callout = rig.callout();
     for _ in 0..2 {
         rig.tell(&callout, answer(200, "v1.0.0\n"));

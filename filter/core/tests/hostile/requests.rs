@@ -1,6 +1,6 @@
 //! What clients send: rows 1 to 21, 33 and 37.
 
-use goproxy_core::{HeadStep, Method, RequestHead, Step, StreamId};
+use goproxy_core::{End, HeadStep, Method, RequestHead, Step, StreamId};
 
 use crate::rig::{INFO, LIST, MOD, Rig, ZIP, answer, field};
 
@@ -277,7 +277,7 @@ fn row_17_head_of_an_archive_keeps_nothing() {
         rig.head(id, 200, &[("content-length", "1000")]),
         HeadStep::Send { status: 200, .. }
     ));
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     rig.forward(ZIP);
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use goproxy_core::config::Config;
 use goproxy_core::goproxy::{Endpoint, Request, body};
 use goproxy_core::{
-    Body, BodyStep, Callout, CalloutId, CalloutOutcome, Fields, ForwardedHead, Gateway, HeadStep,
-    HostCapabilities, MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Through, Timestamp,
+    Body, BodyStep, Callout, CalloutId, CalloutOutcome, End, Fields, ForwardedHead, Gateway,
+    HeadStep, HostCapabilities, MadeBy, Piece, Reply, RequestHead, Step, Store, StreamId, Through,
+    Timestamp,
 };
 
 use super::super::is_printable;
@@ -422,7 +423,7 @@ impl Host {
         let Root {
             gateway, streams, ..
         } = &mut self.gateways[root];
-        gateway.on_closed(id, self.now);
+        gateway.on_closed(id, End::Left, self.now);
         assert!(!gateway.watches(id) && gateway.wants_of_body(id) == 0);
         streams.remove(&id).expect("a stream that is not over");
     }

@@ -113,7 +113,7 @@ fn a_client_that_leaves_half_way_leaves_nothing_behind() {
     let id = rig.forwarded(ZIP);
     rig.head(id, 200, &[]);
     rig.piece(id, EMPTY_ZIP, false);
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     assert_eq!(rig.piece(id, b"", true), BodyStep::Pass);
     rig.forwarded(ZIP);
 }

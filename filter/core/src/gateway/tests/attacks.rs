@@ -260,7 +260,7 @@ fn clients_that_leave_leave_nothing_behind() {
     rig.wait(LIST);
     for _ in 0..10_000 {
         let id = rig.wait(LIST);
-        rig.gateway.on_closed(id, rig.now);
+        rig.gateway.on_closed(id, End::Left, rig.now);
     }
     rig.answer(200, "v1.0.0\n");
     assert_eq!(rig.gateway.landed.len(), 1);

@@ -236,8 +236,7 @@ fn what_broke_off_or_is_no_archive_comes_without_it_for_a_while_and_then_anew() 
             "cut" => {
                 rig.streams(id, Through::Hit);
                 rig.piece(id, b"PK", false);
-                rig.gateway.on_broken(id, rig.now);
-                rig.gateway.on_closed(id, rig.now);
+                rig.gateway.on_closed(id, End::Broke, rig.now);
             }
             _ => {
                 let hit = (MadeBy::Upstream, Through::Hit);
@@ -264,7 +263,7 @@ fn a_client_that_leaves_says_nothing_of_the_disk_cache() {
     let (id, _) = rig.sent(ZIP);
     rig.streams(id, Through::Silent);
     rig.piece(id, b"PK", false);
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     assert_eq!(route(&rig.sent(ZIP).1), ("archives", Some("cluster")));
 }
 

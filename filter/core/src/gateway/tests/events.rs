@@ -147,7 +147,7 @@ fn each_way_in_which_an_archive_fails_has_its_code() {
         ("500", "upstream_5xx", |rig, id| {
             rig.head(id, 500, &[]);
             // The client left before the words were there.
-            rig.gateway.on_closed(id, rig.now);
+            rig.gateway.on_closed(id, End::Left, rig.now);
         }),
         ("timeout", "timeout", |rig, id| {
             rig.head_by(id, 504, &[], MadeBy::HostAfterTimeout);
@@ -172,14 +172,14 @@ fn each_way_in_which_an_archive_fails_has_its_code() {
         let id = rig.forwarded(ZIP);
         act(&mut rig, id);
         assert_eq!(parts(&rig.record()), (code, error, 0));
-        rig.gateway.on_closed(id, rig.now);
+        rig.gateway.on_closed(id, End::Left, rig.now);
         assert_eq!(rig.records(), [] as [Value; 0], "{code}: told twice");
     }
     let mut rig = Rig::new(EVENTS);
     let id = rig.forwarded(ZIP);
     rig.head(id, 200, &zip);
     rig.piece(id, b"PK\x05", false);
-    rig.gateway.on_broken(id, rig.now);
+    rig.gateway.on_closed(id, End::Broke, rig.now);
     assert_eq!(parts(&rig.record()), ("truncated", "truncated", 0));
 }
 
@@ -207,11 +207,19 @@ fn a_client_that_left_is_told_only_where_it_is_configured() {
         let id = rig.forwarded(ZIP);
         rig.head(id, 200, &[("content-length", "22")]);
         rig.piece(id, b"PK\x05", false);
-        rig.gateway.on_closed(id, rig.now);
+        rig.gateway.on_closed(id, End::Left, rig.now);
         let id = rig.wait(MOD);
-        rig.gateway.on_closed(id, rig.now);
+        rig.gateway.on_closed(id, End::Left, rig.now);
         assert_eq!(rig.records().len(), records, "{flag}");
     }
+}
+
+#[test]
+fn a_host_that_does_not_wait_any_longer_answers_and_that_is_a_failure() {
+    let mut rig = Rig::new(EVENTS);
+    let id = rig.wait(MOD);
+    rig.gateway.on_closed(id, End::Overtaken, rig.now);
+    assert_eq!(parts(&rig.record()), ("timeout", "timeout", 0));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn concurrent_misses_cost_one_call_and_each_is_answered_once() {
 fn a_client_that_leaves_gets_nothing_and_the_answer_is_kept() {
     let mut rig = Rig::new(ONE);
     let id = rig.wait(LIST);
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     rig.answer(200, "v1.0.0\n");
     assert!(rig.steps().is_empty());
     assert_eq!(seen(&rig.reply(LIST)), ok("v1.0.0\n"));
@@ -94,7 +94,7 @@ fn a_client_that_leaves_gets_nothing_and_the_answer_is_kept() {
 fn nobody_is_stranded_when_the_first_client_leaves() {
     let mut rig = Rig::new(ONE);
     let (first, second) = (rig.wait(LIST), rig.wait(LIST));
-    rig.gateway.on_closed(first, rig.now);
+    rig.gateway.on_closed(first, End::Left, rig.now);
     rig.answer(200, "v1.0.0\n");
     let steps = rig.steps();
     assert_eq!(steps.len(), 1);
@@ -110,7 +110,7 @@ fn a_client_that_leaves_between_landing_and_answer_gets_nothing() {
         rig.gateway.next_step(rig.now).map(|(id, _)| id),
         Some(first)
     );
-    rig.gateway.on_closed(second, rig.now);
+    rig.gateway.on_closed(second, End::Left, rig.now);
     assert!(rig.gateway.next_step(rig.now).is_none());
 }
 

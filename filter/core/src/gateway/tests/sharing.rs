@@ -422,7 +422,7 @@ fn objects_that_share_a_slot_are_each_served_right() {
             }
             (id, Step::Wait) => {
                 let worker = &mut process.workers[1];
-                worker.gateway.on_closed(id, worker.now);
+                worker.gateway.on_closed(id, End::Left, worker.now);
             }
             other => panic!("{other:?}"),
         }

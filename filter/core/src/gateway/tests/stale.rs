@@ -162,7 +162,7 @@ fn where_an_old_answer_will_do_nobody_waits_long_for_an_upstream_that_hangs() {
         ok(FIRST),
         "and the next does not wait at all"
     );
-    rig.gateway.on_closed(id, rig.now);
+    rig.gateway.on_closed(id, End::Left, rig.now);
     // The flight goes on, and what it brings is kept.
     rig.tell(&callout, answer(200, SECOND));
     assert_eq!(seen(&rig.reply(LIST)), ok(SECOND));
