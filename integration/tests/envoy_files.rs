@@ -42,8 +42,9 @@ fn sent_names(origin: &Origin) -> Vec<String> {
 
 #[test]
 fn the_shipped_bootstrap_is_valid_as_it_stands() {
-    let archives = std::fs::read_to_string(places::envoy_file("archives.yaml").unwrap()).unwrap();
-    for more in ["{}", &archives] {
+    let [archives, metrics] = ["archives.yaml", "metrics.yaml"]
+        .map(|name| std::fs::read_to_string(places::envoy_file(name).unwrap()).unwrap());
+    for more in ["{}", &archives, &metrics] {
         let output = Command::new(places::envoy().unwrap())
             .args(["--mode", "validate", "--config-path", "envoy/envoy.yaml"])
             .args(["--config-yaml", more])
