@@ -122,7 +122,7 @@ impl RootContext for Plugin {
                 log::warn!("{line}");
             }
             let counts = work.gateway.borrow_mut().take_counts();
-            worker::add_to_counters(counts.into_iter());
+            worker::add_to_counters(counts);
         }
     }
 

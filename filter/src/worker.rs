@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
-use goproxy_core::{Metric, Store};
+use goproxy_core::{METRIC_PREFIX, Store};
 
 use crate::ffi;
 
@@ -27,7 +27,7 @@ struct Worker {
     /// Numbers of queues whose root context is gone. The host deletes no queue, so they are used again.
     free_queues: RefCell<Vec<u32>>,
     opened_queues: Cell<u32>,
-    metrics: RefCell<HashMap<Metric, u32>>,
+    metrics: RefCell<HashMap<String, u32>>,
 }
 
 /// What is cached and counted in this VM.
@@ -93,24 +93,20 @@ impl Drop for OwnQueue {
 }
 
 /// Adds to the host's counters. A counter that the host refuses is left out.
-pub(crate) fn add_to_counters(counts: impl Iterator<Item = (Metric, u64)>) {
+pub(crate) fn add_to_counters(counts: Vec<(String, u64)>) {
     WORKER.with(|worker| {
         let mut metrics = worker.metrics.borrow_mut();
-        for (metric, by) in counts {
-            let known = metrics.get(&metric).copied();
-            let Some(id) = known.or_else(|| ffi::define_counter(&name_of(metric)).ok()) else {
+        for (key, by) in counts {
+            let known = metrics.get(&key).copied();
+            // Envoy takes the labels out of the name by `stats_tags`.
+            let name = || [METRIC_PREFIX, &key].concat();
+            let Some(id) = known.or_else(|| ffi::define_counter(&name()).ok()) else {
                 continue;
             };
-            metrics.insert(metric, id);
+            if known.is_none() {
+                metrics.insert(key, id);
+            }
             let _ = ffi::increment(id, by);
         }
     });
-}
-
-/// A counter's name in the host. Envoy takes the label out of it by `stats_tags`.
-fn name_of(metric: Metric) -> String {
-    match metric {
-        Metric { name, reason: "" } => format!("goproxy_{name}"),
-        Metric { name, reason } => format!("goproxy_{name}.reason.{reason}"),
-    }
 }

@@ -150,7 +150,8 @@ fn await_writes(gateway: &Running, cold: &Build) -> Result<u64> {
     let fetched = fetched.count() as u64;
     let until = Instant::now() + WRITTEN_WITHIN;
     loop {
-        let written = gateway.stat("wasmcustom.goproxy_redis_writes_total")?;
+        let written =
+            gateway.stat("wasmcustom.goproxy_cache_operations_total.tier.redis.result.stored")?;
         let written = written.unwrap_or(0);
         if written >= fetched || Instant::now() > until {
             return Ok(written);

@@ -9,6 +9,7 @@ mod disk;
 mod flying;
 mod knowing;
 mod pages;
+mod reporting;
 mod serving;
 mod sharing;
 mod telling;
@@ -29,7 +30,7 @@ use crate::exchange::{
 use crate::flight::Landing;
 use crate::goproxy::Request;
 use crate::head::{Relevant, RequestHead};
-use crate::metrics::{Counters, Metric, count};
+use crate::metrics::{Counters, count};
 use crate::reply::{self, Reply};
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
@@ -131,6 +132,11 @@ impl Gateway {
             .borrow_mut()
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
+        let sources = Sources::new(config);
+        for upstream in sources.upstreams() {
+            let counters = &mut space.borrow_mut().counters;
+            counters.expect_upstream(&upstream.name);
+        }
         // Last: what is done to it stays, should the configuration be refused.
         let shared = host.shared.as_ref();
         let shared = shared.and_then(|host| Shared::open(host, config.shared.size));
@@ -138,7 +144,7 @@ impl Gateway {
         let largest = redis.as_ref().map_or(0, RedisTier::max_value);
         Ok(Self {
             serve: config.serve.clone(),
-            sources: Sources::new(config),
+            sources,
             redirects: config.redirects.clone(),
             invalidate: config.invalidate.clone(),
             namespace: (*config.namespace).into(),
@@ -168,7 +174,6 @@ impl Gateway {
         let Some(path) = self.serve.strip(found.path) else {
             return Step::Pass;
         };
-        self.count(|counters| &mut counters.requests_total);
         let request_id = crate::text::request_id(found.request_id);
         if !matches!(found.method, b"GET" | b"HEAD") {
             return self.refused(reply::method_not_allowed(request_id), now);
@@ -339,23 +344,6 @@ impl Gateway {
     /// Whether a callout or a step is ready.
     pub fn has_work(&self) -> bool {
         !self.landed.is_empty() || self.airspace.has_callout()
-    }
-
-    /// What was counted in this gateway's namespace.
-    pub fn counters(&self) -> Counters {
-        self.space.borrow().counters
-    }
-
-    /// What was counted in this gateway's namespace since this was called last, by any gateway of the namespace.
-    pub fn take_counts(&mut self) -> Vec<(Metric, u64)> {
-        let mut space = self.space.borrow_mut();
-        let now = space.counters;
-        let before = std::mem::replace(&mut space.told, now);
-        let pairs = now.all().zip(before.all());
-        pairs
-            .map(|((metric, now), (_, before))| (metric, now.saturating_sub(before)))
-            .filter(|(_, by)| *by > 0)
-            .collect()
     }
 
     const fn settings(&self) -> Settings<'_> {

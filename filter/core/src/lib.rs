@@ -42,8 +42,9 @@ pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOut
 pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
 pub use exchange::{BodyStep, End, ForwardedHead, HeadStep, MadeBy, Piece, Through};
 pub use gateway::{DiskAsk, Forward, Gateway, SetupError, Step, StreamId};
+pub use goproxy_pages::metrics::PREFIX as METRIC_PREFIX;
 pub use head::RequestHead;
-pub use metrics::{Counters, Metric};
+pub use metrics::{CodeClass, Counters, EndpointLabel, Requests, ResultLabel};
 pub use reply::{Body, Fields, Reply};
 pub use store::Store;
 pub use text::ErrorType;

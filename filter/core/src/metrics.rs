@@ -1,91 +1,170 @@
-//! What is counted. The names are fixed, and none holds a module, a version or a tenant.
+//! What is counted, where it is counted, and under which keys it is told. The keys are those of `goproxy_pages::metrics`, and
+//! none holds a module, a version or a tenant.
 
+mod events;
+mod exported;
+mod labels;
+mod requests;
+
+use std::rc::Rc;
+
+use crate::event::Journal;
 use crate::redis::Missed;
+use crate::text::ErrorType;
+
+pub(crate) use exported::Exported;
+pub use labels::{CodeClass, EndpointLabel, ResultLabel};
+pub use requests::Requests;
+
+/// Of how many upstreams is counted how they answer. A configuration has 80 at most; those of old ones count too.
+const MAX_UPSTREAMS: usize = 128;
+
+/// Takes a sample's key in parts, and its value; `None`: it is not told yet.
+pub(crate) type Tell<'a> = dyn FnMut(&[&str], Option<u64>) + 'a;
 
 macro_rules! counters {
-    ($($(#[doc = $help:literal])* $name:ident,)*) => {
+    ($($(#[doc = $help:literal])* $name:ident => $key:literal,)*) => {
         /// Counts of one namespace, since the first configuration that uses it began. They wrap never: 2^64 requests take longer than any VM lives.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
             $($(#[doc = $help])* pub $name: u64,)*
+            /// Requests that ended.
+            pub requests: Requests,
             /// Why callouts to Redis were in vain, by the reason.
             pub redis_missed: Reasons,
-            pub(crate) requests: Requests,
+            failures: [u64; ErrorType::ALL.len()],
+            upstreams: Vec<(Rc<str>, [u64; CodeClass::ALL.len()])>,
         }
 
         impl Counters {
-            /// Every counter's name, its reason where it has one, and its value, always in the same order.
-            pub fn all(&self) -> impl Iterator<Item = (Metric, u64)> {
-                [$((Metric { name: stringify!($name), reason: "" }, self.$name),)*]
-                    .into_iter()
-                    .chain(self.redis_missed.all("redis_missed_total"))
+            fn plain(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$(($key, self.$name),)*].into_iter()
             }
         }
     };
 }
 
-/// What a count is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Metric {
-    /// The counter's name, without the prefix of all of them.
-    pub name: &'static str,
-    /// Its label `reason`; empty: it has none.
-    pub reason: &'static str,
+counters! {
+    /// Answered from memory.
+    memory_hits_total => "cache_operations_total.tier.memory.result.hit",
+    /// Not in memory, or no longer fresh.
+    memory_misses_total => "cache_operations_total.tier.memory.result.miss",
+    /// Entries put into memory.
+    stored_total => "cache_operations_total.tier.memory.result.stored",
+    /// Entries that had to go from memory for want of room.
+    evicted_total => "cache_evictions_total.tier.memory",
+    /// Answered from what the workers of the process share.
+    shared_hits_total => "cache_operations_total.tier.shared.result.hit",
+    /// Not in memory, and not had from what is shared.
+    shared_misses_total => "cache_operations_total.tier.shared.result.miss",
+    /// Found in what is shared, and no valid entry: a miss too.
+    shared_refused_total => "cache_operations_total.tier.shared.result.failed",
+    /// Put where all workers find it.
+    shared_stored_total => "cache_operations_total.tier.shared.result.stored",
+    /// Read from Redis.
+    redis_hits_total => "cache_operations_total.tier.redis.result.hit",
+    /// Asked of Redis, and not had from it.
+    redis_misses_total => "cache_operations_total.tier.redis.result.miss",
+    /// Asked of Redis in vain: a miss too, and told by its reason as well.
+    redis_failures_total => "cache_operations_total.tier.redis.result.failed",
+    /// Written to Redis.
+    redis_writes_total => "cache_operations_total.tier.redis.result.stored",
+    /// Not written to Redis: no room in the queue, or Redis did not take it.
+    redis_writes_dropped_total => "cache_operations_total.tier.redis.result.dropped",
+    /// Archives that were on the disk.
+    disk_hits_total => "cache_operations_total.tier.disk.result.hit",
+    /// Archives asked of the host's disk cache that were not there, or that it did not give.
+    disk_misses_total => "cache_operations_total.tier.disk.result.miss",
+    /// Times that the disk cache failed, or what came through it broke off.
+    disk_failures_total => "cache_operations_total.tier.disk.result.failed",
+    /// Waited on a flight that another request had started.
+    coalesced_total => "coalesced_total",
+    /// Old entries served, since the upstreams failed or while they are asked anew.
+    stale_served_total => "stale_served_total",
+    /// Entries asked for anew in the background.
+    refreshes_total => "refreshes_total",
+    /// Archives and other large objects handed to the host to stream.
+    forwarded_total => "forwarded_total",
+    /// Refused because too many flights were waiting.
+    overloads_total => "overloads_total",
+    /// Callouts handed to the host, those that it refuses to send too.
+    callouts_total => "callouts_total",
+    /// Outcomes of callouts that nothing waited for any more.
+    late_outcomes_total => "late_outcomes_total",
+    /// Flights that ended without an answer that can be passed on.
+    flight_failures_total => "flight_failures_total",
+    /// Leases of flights that nobody else had in the air.
+    leases_taken_total => "leases_total.result.taken",
+    /// Leases taken over from a worker that did not renew them.
+    leases_taken_over_total => "leases_total.result.taken_over",
+    /// Flights that waited for one of another worker.
+    leases_followed_total => "leases_total.result.followed",
 }
 
-counters! {
-    /// Requests that are the gateway's, whatever became of them.
-    requests_total,
-    /// Answered from memory.
-    memory_hits_total,
-    /// Not in memory, or no longer fresh.
-    memory_misses_total,
-    /// Waited on a flight that another request had started.
-    coalesced_total,
-    /// Callouts handed to the host, those that it refuses to send too.
-    callouts_total,
-    /// Flights that ended without an answer that can be passed on.
-    flight_failures_total,
-    /// Archives and other large objects handed to the host to stream.
-    forwarded_total,
-    /// Refused because too many flights were waiting.
-    overloads_total,
-    /// Outcomes of callouts that nothing waited for any more.
-    late_outcomes_total,
-    /// Answered from what the workers of the process share.
-    shared_hits_total,
-    /// Not in memory, and not had from what is shared.
-    shared_misses_total,
-    /// Found in what is shared, and no valid entry.
-    shared_refused_total,
-    /// Leases of flights that nobody else had in the air.
-    leases_taken_total,
-    /// Leases taken over from a worker that did not renew them.
-    leases_taken_over_total,
-    /// Flights that waited for one of another worker.
-    leases_followed_total,
-    /// Archives asked of the host's disk cache.
-    disk_requests_total,
-    /// Archives that were on the disk.
-    disk_hits_total,
-    /// Times that the disk cache failed, or what came through it broke off.
-    disk_failures_total,
-    /// Read from Redis.
-    redis_hits_total,
-    /// Asked of Redis, and not had from it.
-    redis_misses_total,
-    /// Written to Redis.
-    redis_writes_total,
-    /// Not written to Redis: no room in the queue, or Redis did not take it.
-    redis_writes_dropped_total,
-    /// Old entries served, since the upstreams failed or while they are asked anew.
-    stale_served_total,
-    /// Entries asked for anew in the background.
-    refreshes_total,
-    /// Entries put into memory.
-    stored_total,
-    /// Entries that had to go from memory for want of room.
-    evicted_total,
+impl Counters {
+    /// A request to an upstream ended like this.
+    pub fn note_upstream(&mut self, upstream: &Rc<str>, code: CodeClass) {
+        let place = self.place_of(upstream);
+        let counts = self.upstreams.get_mut(place);
+        if let Some(counter) = counts.and_then(|(_, counts)| counts.get_mut(code as usize)) {
+            count(counter);
+        }
+    }
+
+    /// An upstream may be asked from now on.
+    pub(crate) fn expect_upstream(&mut self, upstream: &Rc<str>) {
+        self.place_of(upstream);
+    }
+
+    /// Where an upstream is counted. Beyond the bound the last one stands for the others.
+    fn place_of(&mut self, upstream: &Rc<str>) -> usize {
+        let known = self.upstreams.iter().position(|(name, _)| name == upstream);
+        if known.is_none() && self.upstreams.len() < MAX_UPSTREAMS {
+            self.upstreams.push((upstream.clone(), Default::default()));
+        }
+        known.unwrap_or(self.upstreams.len().saturating_sub(1))
+    }
+
+    /// A download failed, and that is told.
+    pub fn note_failure(&mut self, error: ErrorType) {
+        if let Some(counter) = self.failures.get_mut(error as usize) {
+            count(counter);
+        }
+    }
+
+    /// Tells of every sample, always in the same order; what comes to be known later comes last.
+    pub(crate) fn each(&self, journal: &Journal, tell: &mut Tell<'_>) {
+        for (key, value) in self.plain() {
+            tell(&[key], Some(value));
+        }
+        for (reason, value) in Missed::names().zip(self.redis_missed.0) {
+            tell(&["redis_missed_total", "reason", reason], Some(value));
+        }
+        for (error, value) in ErrorType::ALL.into_iter().zip(self.failures) {
+            // What `go` does not send is no download.
+            let value = (error != ErrorType::BadRequest).then_some(value);
+            tell(&["failures_total", "reason", error.as_str()], value);
+        }
+        self.requests.each(tell);
+        events::each(journal, tell);
+        for (name, counts) in &self.upstreams {
+            for (code, value) in CodeClass::ALL.into_iter().zip(counts) {
+                let family = "upstream_requests_total";
+                tell(&[family, "upstream", name, "code", code], Some(*value));
+            }
+        }
+    }
+
+    /// The value of a sample that is not an event's, by its key.
+    pub fn get(&self, key: &str) -> Option<u64> {
+        let mut found = None;
+        self.each(&Journal::default(), &mut |parts, value| {
+            if value.is_some() && goproxy_pages::metrics::key(parts) == key {
+                found = value;
+            }
+        });
+        found
+    }
 }
 
 /// Why callouts to Redis were in vain.
@@ -98,11 +177,6 @@ impl Reasons {
             count(counter);
         }
     }
-
-    fn all(self, name: &'static str) -> impl Iterator<Item = (Metric, u64)> {
-        let metric = move |reason| Metric { name, reason };
-        Missed::names().map(metric).zip(self.0)
-    }
 }
 
 /// Adds one.
@@ -110,97 +184,5 @@ pub(crate) const fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
 
-// STANDIN
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Requests;
-impl Requests {
-    pub(crate) fn note(
-        &mut self,
-        _e: EndpointLabel,
-        _r: ResultLabel,
-        _m: u64,
-        _n: crate::time::Timestamp,
-    ) {
-    }
-}
-impl Counters {
-    pub(crate) fn note_upstream(&mut self, _u: &std::rc::Rc<str>, _c: CodeClass) {}
-    pub(crate) fn note_failure(&mut self, _e: crate::text::ErrorType) {}
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EndpointLabel {
-    List,
-    Latest,
-    Info,
-    Query,
-    Mod,
-    Zip,
-    Sumdb,
-    Page,
-    Other,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResultLabel {
-    Hit,
-    Stale,
-    Miss,
-    NotFound,
-    Denied,
-    BadRequest,
-    Redirect,
-    Error,
-    Gone,
-}
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CodeClass {
-    C2xx,
-    C3xx,
-    C4xx,
-    C5xx,
-    Timeout,
-    Connection,
-}
-impl ResultLabel {
-    pub(crate) fn of_status(s: u16) -> Self {
-        match s {
-            404 | 410 => Self::NotFound,
-            401 | 403 | 451 | 429 => Self::Denied,
-            400 | 405 | 414 => Self::BadRequest,
-            200 | 304 => Self::Hit,
-            _ => Self::Error,
-        }
-    }
-}
-impl CodeClass {
-    pub(crate) fn of_status(s: u16) -> Self {
-        match s {
-            300..=399 => Self::C3xx,
-            400..=499 => Self::C4xx,
-            500..=599 => Self::C5xx,
-            _ => Self::C2xx,
-        }
-    }
-    pub(crate) fn of(o: &crate::callout::CalloutOutcome) -> Option<Self> {
-        use crate::callout::CalloutOutcome as O;
-        Some(match o {
-            O::Answer(a) => Self::of_status(a.status),
-            O::Timeout => Self::Timeout,
-            O::Unreachable | O::Reset | O::NotSent => Self::Connection,
-            O::UnknownTarget => return None,
-        })
-    }
-}
-impl From<crate::goproxy::Endpoint> for EndpointLabel {
-    fn from(e: crate::goproxy::Endpoint) -> Self {
-        use crate::goproxy::Endpoint as E;
-        match e {
-            E::List => Self::List,
-            E::Latest => Self::Latest,
-            E::Info => Self::Info,
-            E::Query => Self::Query,
-            E::Mod => Self::Mod,
-            E::Zip => Self::Zip,
-            _ => Self::Sumdb,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,7 @@ impl Asked<'_> {
             }
             Err(missed) => {
                 count(&mut self.counters.redis_misses_total);
+                count(&mut self.counters.redis_failures_total);
                 self.counters.redis_missed.count(missed);
                 None
             }

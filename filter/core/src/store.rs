@@ -15,7 +15,7 @@ use crate::cache::{Key, MemoryCache};
 use crate::event::Journal;
 use crate::exchange::Copies;
 use crate::health::Health;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Exported};
 use crate::redis::RedisState;
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
@@ -77,7 +77,7 @@ pub(crate) struct Namespace {
     pub(crate) health: Health,
     pub(crate) counters: Counters,
     /// The counts that the host was told.
-    pub(crate) told: Counters,
+    pub(crate) exported: Exported,
 }
 
 /// Where an archive was redirected to, by whom, and until when that is believed.
@@ -130,7 +130,7 @@ impl Namespace {
             journal: Journal::default(),
             health: Health::default(),
             counters: Counters::default(),
-            told: Counters::default(),
+            exported: Exported::default(),
         }
     }
 }

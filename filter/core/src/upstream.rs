@@ -145,11 +145,13 @@ impl Source {
 pub(crate) struct Sources {
     routes: Vec<(Vec<Pattern>, Source)>,
     databases: Vec<(Box<str>, Source)>,
+    /// All that may be asked.
+    upstreams: Vec<Rc<Upstream>>,
 }
 
 impl Sources {
     pub(crate) fn new(config: &Config) -> Self {
-        let upstreams: Vec<Rc<Upstream>> = config
+        let mut upstreams: Vec<Rc<Upstream>> = config
             .upstreams
             .iter()
             .map(|one| Rc::new(Upstream::new(one)))
@@ -172,7 +174,7 @@ impl Sources {
                 },
             )
         };
-        let database = |database: &config::Database| {
+        let database = |database: &config::Database| -> (Box<str>, Source) {
             let upstream = Rc::new(Upstream::new(&database.upstream));
             let chain = Rc::new([Link {
                 upstream,
@@ -186,10 +188,20 @@ impl Sources {
                 },
             )
         };
+        let routes = config.routes.iter().map(route).collect();
+        let databases: Vec<_> = config.sumdb.iter().map(database).collect();
+        let of_databases = databases.iter().flat_map(|(_, source)| source.chain.iter());
+        upstreams.extend(of_databases.map(|link| link.upstream.clone()));
         Self {
-            routes: config.routes.iter().map(route).collect(),
-            databases: config.sumdb.iter().map(database).collect(),
+            routes,
+            databases,
+            upstreams,
         }
+    }
+
+    /// All that may be asked.
+    pub(crate) fn upstreams(&self) -> &[Rc<Upstream>] {
+        &self.upstreams
     }
 
     /// The first route whose patterns match the module.

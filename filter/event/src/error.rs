@@ -30,6 +30,22 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
+    /// All there are, in their order.
+    pub const ALL: [Self; 12] = [
+        Self::BadRequest,
+        Self::NotFound,
+        Self::Gone,
+        Self::PolicyDenied,
+        Self::Upstream4xx,
+        Self::Upstream5xx,
+        Self::Timeout,
+        Self::Connection,
+        Self::Truncated,
+        Self::InvalidBody,
+        Self::Overload,
+        Self::Internal,
+    ];
+
     /// The name in events and texts.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,16 +7,27 @@
 /// What every metric's name begins with.
 pub const PREFIX: &str = "goproxy_";
 
-/// The upper bounds of a histogram's buckets, in milliseconds; beyond the last one is [`INFINITY`].
-pub const BUCKETS: [u64; 14] = [
-    1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
+/// The upper bounds of a histogram's buckets, in milliseconds, each with its label's value.
+pub const BUCKETS: [(u64, &str); 15] = [
+    (1, "1"),
+    (5, "5"),
+    (10, "10"),
+    (25, "25"),
+    (50, "50"),
+    (100, "100"),
+    (250, "250"),
+    (500, "500"),
+    (1000, "1000"),
+    (2500, "2500"),
+    (5000, "5000"),
+    (10_000, "10000"),
+    (30_000, "30000"),
+    (60_000, "60000"),
+    (u64::MAX, "+Inf"),
 ];
 
-/// The bound that no value exceeds.
-pub const INFINITY: &str = "+Inf";
-
 /// The label of a bucket's upper bound.
-const BOUND: &str = "le";
+pub const BOUND: &str = "le";
 
 /// No key is longer.
 pub const MAX_KEY: usize = 160;
@@ -83,7 +94,7 @@ pub const FAMILIES: &[Family] = &[
     counter(
         "cache_operations_total",
         &["tier", "result"],
-        "Reads and writes of the cache, by tier: hit, miss or failed, and stored or dropped.",
+        "Uses of a tier of the cache: reads that were a hit or a miss, and times that it failed; writes that were stored or dropped.",
     ),
     counter(
         "cache_evictions_total",
@@ -188,12 +199,12 @@ pub const FAMILIES: &[Family] = &[
     counter(
         "failures_total",
         &["reason"],
-        "Failed downloads that are events, by the type of the error.",
+        "Downloads that failed, by the type of the error.",
     ),
     counter(
         "failures_ignored_total",
         &["reason"],
-        "Failed requests that are no events, by why.",
+        "Failures that are no event, by why: go only looked around, asked a second time, or found it elsewhere.",
     ),
     gauge(
         "workers",
@@ -339,10 +350,9 @@ fn render_histogram(page: &mut String, samples: &[(String, u64)], count: &Sample
             render_sample(page, &sample, value);
         }
     };
-    for bound in BUCKETS {
-        write("_bucket", &bound.to_string());
+    for (_, bound) in BUCKETS {
+        write("_bucket", bound);
     }
-    write("_bucket", INFINITY);
     write("_sum", "");
     write("_count", "");
 }

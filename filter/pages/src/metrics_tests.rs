@@ -134,11 +134,10 @@ fn a_histogram_is_one_family_with_its_bounds_in_order() {
     let mut all = Vec::new();
     for endpoint in ["mod", "list"] {
         let name = "request_duration_milliseconds";
-        for (place, bound) in BUCKETS.iter().enumerate() {
+        for (place, (_, bound)) in BUCKETS.iter().enumerate() {
             let key = format!("{name}_bucket.endpoint.{endpoint}.le.{bound}");
             all.push((key, u64::try_from(place).unwrap()));
         }
-        all.push((format!("{name}_bucket.endpoint.{endpoint}.le.+Inf"), 14));
         all.push((format!("{name}_sum.endpoint.{endpoint}"), 12_345));
         all.push((format!("{name}_count.endpoint.{endpoint}"), 14));
     }

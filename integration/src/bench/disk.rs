@@ -112,8 +112,10 @@ fn rounds(plan: &Plan) -> Result<Vec<Round>> {
 
 /// Hits in the filter's own caches, and requests that the origin has had.
 fn counts(filter: &Running, origin: &Origin) -> Result<(u64, u64)> {
-    let hits = filter.stats("_hits_total")?;
-    let own = hits.iter().filter(|(name, _)| !name.contains("_disk_"));
+    let hits = filter.stats("goproxy_cache_operations_total")?;
+    let own = hits
+        .iter()
+        .filter(|(name, _)| name.ends_with(".hit") && !name.contains(".disk."));
     let hits = own.map(|(_, count)| count).sum();
     let stats = origin.control("GET", "/__stats", "")?;
     Ok((hits, stats["requests"].as_u64().unwrap_or_default()))

@@ -24,7 +24,7 @@ pub(super) const KEY: &str = "redis_hit_vs_direct_response";
 
 /// Objects in Redis, asked in turn: clients that ask for the same one at once would share one answer of Redis.
 const OBJECTS: u64 = 1_000;
-const HITS: &str = "wasmcustom.goproxy_redis_hits_total";
+const HITS: &str = "wasmcustom.goproxy_cache_operations_total.tier.redis.result.hit";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the gateway with Redis and Envoy alone gave in one round; the first with the processor time of all three.

@@ -34,12 +34,15 @@ fn an_archive_of_70_mb_is_fetched_once_and_then_comes_from_the_disk() {
     warm.is_hit();
     assert_eq!(depot.source.gets("once"), 1);
     eventually("both are counted", || {
-        let counts = depot.gateway.stats("goproxy_disk_").unwrap();
+        let counts = depot
+            .gateway
+            .stats("goproxy_cache_operations_total.tier.disk")
+            .unwrap();
         let count = |name: &str| {
             let ends = |(key, _): &(&String, &u64)| key.ends_with(name);
             counts.iter().find(ends).map(|(_, count)| *count)
         };
-        (count("requests_total"), count("hits_total")) == (Some(2), Some(1))
+        (count(".miss"), count(".hit")) == (Some(1), Some(1))
     });
     assert_unharmed(&depot.gateway, "70 MB");
 }

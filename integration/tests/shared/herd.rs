@@ -43,11 +43,11 @@ fn two_hundred_clients_of_two_workers_cost_one_request_in_every_round() {
         }
         assert_eq!(world.asked(&path), 1, "round {round}");
     }
-    await_counted(&world, "leases_taken_total", ROUNDS as u64);
-    await_counted(&world, "leases_followed_total", ROUNDS as u64);
+    await_counted(&world, "leases_total.result.taken", ROUNDS as u64);
+    await_counted(&world, "leases_total.result.followed", ROUNDS as u64);
     // All but the first of each round have waited for somebody else's request.
     await_counted(&world, "coalesced_total", (ROUNDS * (CLIENTS - 1)) as u64);
-    assert_eq!(counted(&world, "leases_taken_over_total"), 0);
+    assert_eq!(counted(&world, "leases_total.result.taken_over"), 0);
     world.assert_unharmed("crowds at two workers");
 }
 
@@ -119,7 +119,7 @@ fn what_one_worker_fetched_is_a_hit_in_the_other() {
         }
         assert_eq!(world.asked(path), 1, "{path}");
     }
-    await_counted(&world, "shared_hits_total", 5);
+    await_counted(&world, "cache_operations_total.tier.shared.result.hit", 5);
     world.assert_unharmed("hits in the other worker");
 }
 

@@ -46,7 +46,7 @@ fn a_worker_whose_vm_dies_with_the_lease_is_replaced_by_the_other() {
     held.release();
     let answer = follower.answer(false).expect("an answer");
     assert_eq!((answer.status, answer.text().as_str()), (200, BODY));
-    await_counted(&world, "leases_taken_over_total", 1);
+    await_counted(&world, "leases_total.result.taken_over", 1);
     // The worker comes back, and finds what is shared.
     eventually("the other worker serves again", || {
         let mut client = h1::Connection::open(world.addr());

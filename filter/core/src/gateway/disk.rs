@@ -40,7 +40,6 @@ impl Gateway {
         };
         let target = disk.target.clone();
         ask.disk = DiskUse::Asked;
-        self.count(|counters| &mut counters.disk_requests_total);
         Forward {
             target,
             disk: Some(told),
@@ -80,7 +79,6 @@ impl Gateway {
             disk: Some(told),
         };
         ask.disk = DiskUse::Asked;
-        self.count(|counters| &mut counters.disk_requests_total);
         self.exchanges.insert(id, Exchange::OnDisk(ask, otherwise));
         Step::Forward(forward)
     }
@@ -143,9 +141,10 @@ impl Gateway {
         let module = ask.request.module().unwrap_or_default();
         let mut space = self.space.borrow_mut();
         space.health.note(disk, &module, sign, now);
-        if answer.through == Through::Hit {
-            count(&mut space.counters.disk_hits_total);
-        }
+        count(match answer.through {
+            Through::Hit if !failed => &mut space.counters.disk_hits_total,
+            _ => &mut space.counters.disk_misses_total,
+        });
         if failed {
             count(&mut space.counters.disk_failures_total);
             return Err(HeadStep::Replace(match exchange {

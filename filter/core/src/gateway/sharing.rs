@@ -53,6 +53,7 @@ impl Gateway {
         };
         let is_there = shared.slots.put(key.as_str(), entry);
         if is_there {
+            self.count(|counters| &mut counters.shared_stored_total);
             shared.leases.published(key.as_str());
         }
         is_there

@@ -9,6 +9,7 @@ mod flights;
 mod health;
 mod redirects;
 mod redis;
+mod reporting;
 mod requests;
 mod sharing;
 mod stale;
@@ -296,8 +297,4 @@ fn replaced(step: HeadStep) -> Seen {
         HeadStep::Replace(reply) => seen(&reply),
         other => panic!("{other:?}"),
     }
-}
-
-const fn metric(name: &'static str) -> Metric {
-    Metric { name, reason: "" }
 }

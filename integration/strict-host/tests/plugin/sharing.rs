@@ -82,8 +82,20 @@ fn an_object_that_one_worker_fetched_is_a_hit_in_the_others() -> Outcome {
     }
     assert_eq!(host.callouts_out(), 0);
     host.advance(Duration::from_millis(100))?;
-    assert_eq!(metric(&host, "goproxy_shared_hits_total"), 2);
-    assert_eq!(metric(&host, "goproxy_memory_hits_total"), 2);
+    assert_eq!(
+        metric(
+            &host,
+            "goproxy_cache_operations_total.tier.shared.result.hit"
+        ),
+        2
+    );
+    assert_eq!(
+        metric(
+            &host,
+            "goproxy_cache_operations_total.tier.memory.result.hit"
+        ),
+        2
+    );
     host.check()
 }
 
@@ -145,7 +157,7 @@ fn a_worker_that_dies_with_the_lease_is_replaced_when_it_ends() -> Outcome {
         assert_eq!(reply(&host, stream).text(), BODY);
     }
     host.advance(Duration::from_millis(100))?;
-    assert_eq!(metric(&host, "goproxy_leases_taken_over_total"), 1);
+    assert_eq!(metric(&host, "goproxy_leases_total.result.taken_over"), 1);
     host.check()
 }
 
@@ -272,7 +284,13 @@ fn messages_and_values_of_a_neighbour_are_not_believed() -> Outcome {
     let callout = only_callout(&host);
     host.answer(callout.handle, 200, &[], BODY.as_bytes())?;
     host.advance(Duration::from_millis(100))?;
-    assert_eq!(metric(&host, "goproxy_shared_refused_total"), 1);
+    assert_eq!(
+        metric(
+            &host,
+            "goproxy_cache_operations_total.tier.shared.result.failed"
+        ),
+        1
+    );
     host.check()
 }
 

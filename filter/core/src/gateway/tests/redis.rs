@@ -106,9 +106,8 @@ impl Rig {
     }
 
     fn missed(&self, reason: &str) -> u64 {
-        let all = self.gateway.counters();
-        let mut counts = all.all().filter(|(metric, _)| metric.reason == reason);
-        counts.next().map(|(_, count)| count).unwrap()
+        let key = ["redis_missed_total.reason.", reason].concat();
+        self.gateway.counters().get(&key).unwrap()
     }
 }
 

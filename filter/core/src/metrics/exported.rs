@@ -1,0 +1,36 @@
+//! What the host was told of the counts, which take increments only.
+
+use goproxy_pages::metrics::key;
+
+use super::Counters;
+use crate::event::Journal;
+
+/// Of a count that the host does not know yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// The values that the host was told, in the order in which they are told.
+#[derive(Debug, Default)]
+pub(crate) struct Exported(Vec<u64>);
+
+impl Exported {
+    /// Keys and increments of what has changed since. What the host does not know yet is among them even if it is 0: it is
+    /// there from then on, and its first increment can be seen.
+    pub(crate) fn take(&mut self, counters: &Counters, journal: &Journal) -> Vec<(String, u64)> {
+        let mut increments = Vec::new();
+        let mut place = 0_usize;
+        counters.each(journal, &mut |parts, value| {
+            if place >= self.0.len() {
+                self.0.push(UNKNOWN);
+            }
+            if let (Some(value), Some(told)) = (value, self.0.get_mut(place))
+                && *told != value
+            {
+                let before = if *told == UNKNOWN { 0 } else { *told };
+                increments.push((key(parts), value.saturating_sub(before)));
+                *told = value;
+            }
+            place = place.saturating_add(1);
+        });
+        increments
+    }
+}
