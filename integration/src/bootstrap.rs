@@ -14,6 +14,9 @@ use crate::settings::Tls;
 /// The cluster among the shipped ones that others are made from.
 const TEMPLATE: &str = "goproxy_public";
 
+/// The access log that prints what the filter has to tell.
+const EVENTS_LOG: &str = "envoy.access_loggers.stdout";
+
 /// A shipped file that is not as the launcher expects it.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
@@ -156,16 +159,19 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The listener at `index` has no filter: Envoy alone, to compare with.
+    /// The listener at `index` has no filter, and no log that prints what the filter tells: Envoy alone, to compare with.
     pub fn without_plugin(&mut self, index: usize) -> Result<()> {
         let filters = at(self.connection_manager(index)?, "http_filters")?;
         sequence(filters, "http_filters")?.retain(|filter| !is_plugin(filter));
+        let logs = at(self.connection_manager(index)?, "access_log")?;
+        sequence(logs, "access_log")?.retain(|log| log["name"] != EVENTS_LOG);
         Ok(())
     }
 
-    /// No line for each request.
+    /// No line for each request. What the filter writes to standard output stays.
     pub fn without_access_log(&mut self, index: usize) -> Result<()> {
-        remove(self.connection_manager(index)?, "access_log");
+        let logs = at(self.connection_manager(index)?, "access_log")?;
+        sequence(logs, "access_log")?.retain(|log| log["name"] == EVENTS_LOG);
         Ok(())
     }
 

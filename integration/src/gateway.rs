@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::archives::{self, Folder, NginxError};
 use crate::bootstrap::{Bootstrap, BootstrapError, PluginFile};
 use crate::children;
+use crate::events::{self, EventsHttp, Lines};
 use crate::lists;
 use crate::places::{self, Missing};
 use crate::plugin_config;
@@ -23,6 +24,9 @@ pub const MAIN: &str = "goproxy";
 
 /// The listener that readiness is asked at where the main one speaks TLS, and its socket's name.
 const PROBE: &str = "probe";
+
+/// Envoy keeps the lines of its access logs so long before it writes them; 10 s unless it is told otherwise.
+const FLUSH_MILLIS: &str = "250";
 
 type Edit = Box<dyn FnOnce(&mut Bootstrap) -> Result<(), BootstrapError>>;
 
@@ -115,6 +119,8 @@ impl Default for Gateway {
             tls: None,
             redis: None,
             archives: None,
+            events: Lines::Stdout,
+            events_http: None,
             secrets: Vec::new(),
         })
     }
@@ -253,6 +259,17 @@ impl Gateway {
         self
     }
 
+    /// EVENTS_HTTP: a collector. Beside a configuration of its own it makes the cluster `events_http`.
+    ///
+    /// # Panics
+    /// It is none: a mistake in a test.
+    #[must_use]
+    pub fn events_http(mut self, text: &str) -> Self {
+        let collector = EventsHttp::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        self.settings.events_http = Some(collector);
+        self
+    }
+
     /// Another program than the one that is released.
     #[must_use]
     pub fn wasm(mut self, file: &Path) -> Self {
@@ -293,7 +310,7 @@ impl Gateway {
         self
     }
 
-    /// Keeps the shipped access log; its lines come to [`Running::log`].
+    /// Keeps the shipped access log of requests; its lines come to [`Running::log`].
     #[must_use]
     pub fn access_log(mut self) -> Self {
         self.access_log = true;
@@ -368,10 +385,10 @@ impl Gateway {
         bootstrap: &Path,
     ) -> Result<Command, GatewayError> {
         let log = std::fs::File::create(folder.join("envoy.log"))?;
-        let stdout = if self.inherit_stdout {
-            Stdio::inherit()
-        } else {
-            std::fs::File::create(folder.join("stdout"))?.into()
+        let stdout = match &self.settings.events {
+            Lines::File(path) => events::open(path)?.into(),
+            Lines::Stdout if self.inherit_stdout => Stdio::inherit(),
+            Lines::Stdout => std::fs::File::create(folder.join("stdout"))?.into(),
         };
         let secrets = self.settings.secrets.iter();
         let secrets = secrets.map(|(name, value)| (name, value.reveal()));
@@ -380,6 +397,7 @@ impl Gateway {
             .arg("--config-path")
             .arg(bootstrap)
             .arg("--disable-hot-restart");
+        command.arg("--file-flush-interval-msec").arg(FLUSH_MILLIS);
         command
             .arg("--admin-address-path")
             .arg(folder.join("admin"));
@@ -483,6 +501,7 @@ impl Gateway {
                 &settings.sumdb,
                 settings.redis.as_ref(),
                 settings.archives.is_some(),
+                settings.events_http.as_ref(),
             )?,
         };
         // A cluster that nobody names would only ask DNS for its host.
@@ -499,6 +518,10 @@ impl Gateway {
             .chain(own)
         {
             bootstrap.cluster(&name, &url, settings.upstream_ca.as_deref())?;
+        }
+        if let Some(collector) = &settings.events_http {
+            let ca = settings.upstream_ca.as_deref();
+            bootstrap.cluster(events::TARGET, collector.url(), ca)?;
         }
         if let Some(redis) = &settings.redis {
             bootstrap.redis(redis, settings.upstream_ca.as_deref())?;

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod bootstrap;
 pub mod children;
 pub mod demo;
+pub mod events;
 pub mod gateway;
 pub mod go;
 pub mod http;

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use crate::archives;
 use crate::base_url::BaseUrl;
+use crate::events::EventsHttp;
 use crate::lists::{FallThrough, Link, Named};
 use crate::redis_http::RedisHttp;
 
-/// Puts `upstreams`, one route, `sumdb`, `cache.redis` and `cache.disk` into the shipped configuration; what else stands there stays.
+/// Puts `upstreams`, one route, `sumdb`, `cache.redis`, `cache.disk` and `events.http` into the shipped configuration; what else stands
+/// there stays.
 ///
 /// # Errors
 /// The shipped configuration is no JSON object.
@@ -19,6 +21,7 @@ pub fn make(
     databases: &[Named],
     redis: Option<&RedisHttp>,
     on_disk: bool,
+    events_http: Option<&EventsHttp>,
 ) -> Result<String, serde_json::Error> {
     let mut configuration: serde_json::Map<String, Value> = serde_json::from_str(shipped)?;
     let upstreams: Vec<Value> = chain
@@ -60,6 +63,10 @@ pub fn make(
     if on_disk {
         let cache = configuration.entry("cache").or_insert(json!({}));
         cache["disk"] = json!({"target": archives::TARGET});
+    }
+    if let Some(collector) = events_http {
+        let events = configuration.entry("events").or_insert(json!({}));
+        events["http"] = collector.configuration();
     }
     serde_json::to_string_pretty(&configuration)
 }
@@ -197,7 +204,7 @@ mod tests {
             r#"{"upstreams": [{"name": "public"}], "routes": [], "serve": {"base_path": "/"}}"#;
         let chain = chain("https://a.example/x|http://127.0.0.1:3000,https://c.example").unwrap();
         let databases = sumdb("sum.golang.org=http://127.0.0.1:3000/sumdb/sum.golang.org").unwrap();
-        let made = make(shipped, &chain, &databases, None, false).unwrap();
+        let made = make(shipped, &chain, &databases, None, false, None).unwrap();
         assert_eq!(
             serde_json::from_str::<Value>(&made).unwrap(),
             json!({
@@ -228,7 +235,7 @@ mod tests {
     fn redis_comes_into_the_shipped_cache_and_its_secrets_are_named() {
         let shipped = r#"{"cache": {"memory": {"size": "32MiB"}}}"#;
         let redis = RedisHttp::parse("upstash+http://127.0.0.1:8080", true, true).unwrap();
-        let made = make(shipped, &[], &[], Some(&redis), true).unwrap();
+        let made = make(shipped, &[], &[], Some(&redis), true, None).unwrap();
         let cache = &serde_json::from_str::<Value>(&made).unwrap()["cache"];
         assert_eq!(cache["memory"]["size"], "32MiB");
         assert_eq!(cache["redis"], redis.configuration());
@@ -237,6 +244,19 @@ mod tests {
         assert!(targets.contains("redis_http") && targets.contains("archives"));
         let names: Vec<String> = environment(&made).into_iter().collect();
         assert_eq!(names, ["REDIS_SIGNING_KEY", "REDIS_TOKEN"]);
+    }
+
+    #[test]
+    fn a_collector_comes_beside_what_the_shipped_file_says_of_events() {
+        let shipped = r#"{"events": {"stdout": true}}"#;
+        let collector = EventsHttp::parse("elasticsearch+http://127.0.0.1:9200").unwrap();
+        let made = make(shipped, &[], &[], None, false, Some(&collector)).unwrap();
+        let events = &serde_json::from_str::<Value>(&made).unwrap()["events"];
+        assert_eq!(
+            events,
+            &json!({"stdout": true, "http": collector.configuration()})
+        );
+        assert!(targets(&made).contains("events_http"));
     }
 
     #[test]

@@ -2,11 +2,17 @@
 
 use std::io::Write as _;
 use std::process::ExitStatus;
+use std::time::Duration;
 
+use crate::events::Lines;
 use crate::gateway::Gateway;
 use crate::interrupt;
 use crate::running::Running;
 use crate::settings::Settings;
+
+/// What the filter has to tell leaves with a request that ends, whoever asked: so often one is made. Elsewhere that is what
+/// a probe of readiness does.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves until a signal comes or Envoy ends.
 ///
@@ -74,7 +80,13 @@ fn serve(running: &Running) -> ExitStatus {
                 }
             });
         }
-        let exit = running.child().wait();
+        let exit = loop {
+            if let Some(exit) = running.child().wait_at_most(PROBE_EVERY) {
+                break exit;
+            }
+            // One that is not answered is asked again soon; clients see more than this does.
+            let _ = running.probe();
+        };
         if let Some(nginx) = running.nginx() {
             nginx.stop();
         }
@@ -102,7 +114,7 @@ fn announce(running: &Running, notes: &[String]) -> std::io::Result<()> {
 
 /// What a person must know beyond GOPROXY.
 fn notes(settings: &Settings) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = vec![events(settings)];
     if settings.config.is_none() {
         let has_default = settings
             .sumdb
@@ -133,4 +145,23 @@ fn notes(settings: &Settings) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Where records of failed downloads go.
+fn events(settings: &Settings) -> String {
+    let lines = match &settings.events {
+        Lines::Stdout => "on standard output, behind the line that says ready".to_owned(),
+        Lines::File(path) => format!("in {}", path.display()),
+    };
+    let collector = settings.events_http.as_ref();
+    let collector = collector.map(|collector| format!(", and to {collector}"));
+    let as_configured = if settings.config.is_some() {
+        ", as far as CONFIG says so"
+    } else {
+        ""
+    };
+    format!(
+        "a record of each failed download, a line of JSON, comes {lines}{}{as_configured}",
+        collector.unwrap_or_default()
+    )
 }

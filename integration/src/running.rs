@@ -144,6 +144,23 @@ impl Running {
         }
     }
 
+    /// Asks for readiness through a listener that has the filter; the status of the answer.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub fn probe(&self) -> Result<u16, NoAnswer> {
+        self.ask(&format!("{}/-/readyz", self.door.served.base_path))
+    }
+
+    fn ask(&self, path: &str) -> Result<u16, NoAnswer> {
+        let host = self.door.served.host.as_deref().unwrap_or("localhost");
+        match &self.door.probe {
+            None => http::get_with(self.local_addr(), path, &[("host", host)])
+                .map(|answer| answer.status),
+            Some(socket) => http::status_from_socket(socket, host, path),
+        }
+    }
+
     /// One look at how far it has come.
     fn look(&mut self, ready: &Ready) -> Result<(), String> {
         if self.admin.port() == 0 {
@@ -161,16 +178,9 @@ impl Running {
             }
             self.listeners = listeners;
         }
-        let Served { base_path, host } = &self.door.served;
-        let path = match ready {
-            Ready::Probe => format!("{base_path}/-/readyz"),
-            Ready::Answers => "/".to_owned(),
-        };
-        let host = host.as_deref().unwrap_or("localhost");
-        let status = match &self.door.probe {
-            None => http::get_with(self.local_addr(), &path, &[("host", host)])
-                .map(|answer| answer.status),
-            Some(socket) => http::status_from_socket(socket, host, &path),
+        let (what, status) = match ready {
+            Ready::Probe => ("readiness", self.probe()),
+            Ready::Answers => ("/", self.ask("/")),
         };
         let status = status.map_err(|error| error.to_string())?;
         let serves = match ready {
@@ -180,7 +190,7 @@ impl Running {
         if serves {
             Ok(())
         } else {
-            Err(format!("GET {path} is answered {status}"))
+            Err(format!("a GET for {what} is answered {status}"))
         }
     }
 

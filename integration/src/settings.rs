@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::events::{EventsHttp, Lines};
 use crate::lists::{self, Link, Named};
 use crate::redis_http::{self, RedisHttp, Secret};
 
@@ -51,6 +52,12 @@ pub struct Variables {
     /// A folder: archives are cached there on disk, by an nginx behind Envoy
     #[arg(long, env = "ARCHIVES", hide_env_values = true)]
     pub archives: Option<String>,
+    /// Where records of failed downloads go as JSON lines: - is standard output, else a file [default: -]
+    #[arg(long, env = "EVENTS", hide_env_values = true)]
+    pub events: Option<String>,
+    /// A collector for them: elasticsearch+http://127.0.0.1:9200, or http://127.0.0.1:9880/path, which takes a JSON array
+    #[arg(long, env = "EVENTS_HTTP", hide_env_values = true)]
+    pub events_http: Option<String>,
     #[command(flatten)]
     later: Later,
 }
@@ -60,10 +67,6 @@ pub struct Variables {
 struct Later {
     #[arg(long, env = "NGINX_WASM", hide = true)]
     nginx_wasm: Option<String>,
-    #[arg(long, env = "EVENTS", hide = true)]
-    events: Option<String>,
-    #[arg(long, env = "EVENTS_HTTP", hide = true)]
-    events_http: Option<String>,
 }
 
 /// The same, understood.
@@ -91,6 +94,10 @@ pub struct Settings {
     pub redis: Option<RedisHttp>,
     /// ARCHIVES, absolute
     pub archives: Option<PathBuf>,
+    /// EVENTS
+    pub events: Lines,
+    /// EVENTS_HTTP
+    pub events_http: Option<EventsHttp>,
     /// What Envoy has in its environment, and the filter in its own: REDIS_TOKEN, REDIS_SIGNING_KEY
     pub secrets: Vec<(&'static str, Secret)>,
 }
@@ -141,6 +148,10 @@ impl Variables {
             tls: given(&self.tls).map(tls).transpose()?,
             redis: self.redis()?,
             archives: given(&self.archives).map(archives).transpose()?,
+            events: Lines::parse(given(&self.events).unwrap_or("-"))?,
+            events_http: given(&self.events_http)
+                .map(EventsHttp::parse)
+                .transpose()?,
             secrets: self
                 .secrets()
                 .into_iter()
@@ -186,29 +197,11 @@ impl Variables {
             }
             Some(other) => return wrong("HOST", format!("expected envoy, got {other:?}")),
         }
-        let later = &self.later;
-        for (variable, value, what) in [
-            ("NGINX_WASM", &later.nginx_wasm, "nginx as a host"),
-            (
-                "EVENTS_HTTP",
-                &later.events_http,
-                "delivering failure events",
-            ),
-        ] {
-            if given(value).is_some() {
-                return wrong(
-                    variable,
-                    format!("{what} is not supported yet, expected it not to be set, got a value"),
-                );
-            }
-        }
-        match given(&later.events) {
-            None | Some("-") => Ok(()),
-            Some(other) => wrong(
-                "EVENTS",
-                format!(
-                    "events in a file are not supported yet, expected - or nothing, got {other:?}"
-                ),
+        match given(&self.later.nginx_wasm) {
+            None => Ok(()),
+            Some(_) => wrong(
+                "NGINX_WASM",
+                "nginx as a host is not supported yet, expected it not to be set, got a value",
             ),
         }
     }
@@ -336,8 +329,8 @@ mod tests {
                 "REDIS_HTTP" => variables.redis_http = value,
                 "REDIS_TOKEN" => variables.redis_token = value,
                 "REDIS_SIGNING_KEY" => variables.redis_signing_key = value,
-                "EVENTS" => variables.later.events = value,
-                "EVENTS_HTTP" => variables.later.events_http = value,
+                "EVENTS" => variables.events = value,
+                "EVENTS_HTTP" => variables.events_http = value,
                 other => panic!("no such variable: {other}"),
             }
         }
@@ -370,6 +363,10 @@ mod tests {
             assert_eq!(
                 (settings.workers, settings.config, settings.tls),
                 (None, None, None)
+            );
+            assert_eq!(
+                (settings.events, settings.events_http),
+                (Lines::Stdout, None)
             );
         }
     }
@@ -443,12 +440,34 @@ mod tests {
             ("REDIS_HTTP", "7379", "expected 127.0.0.1:7379 (a webdis)"),
             ("REDIS_TOKEN", "hunter2", "expected REDIS_HTTP beside it"),
             ("REDIS_SIGNING_KEY", "k", "expected REDIS_HTTP beside it"),
-            ("EVENTS", "/var/log/events", "expected - or nothing"),
+            ("EVENTS", "/", "expected - for standard output, or a file"),
+            ("EVENTS", "events/", "got \"events/\": a folder"),
+            (
+                "EVENTS",
+                "/nonexistent/events.jsonl",
+                "got \"/nonexistent/events.jsonl\": no such folder",
+            ),
             (
                 "EVENTS_HTTP",
-                "http://127.0.0.1:9880/x",
-                "not supported yet",
+                "127.0.0.1:9200",
+                "expected elasticsearch+http://127.0.0.1:9200 or http://127.0.0.1:9880/path",
             ),
+            (
+                "EVENTS_HTTP",
+                "kafka+http://127.0.0.1:9200",
+                "got \"kafka+http://127.0.0.1:9200\"",
+            ),
+            (
+                "EVENTS_HTTP",
+                "elasticsearch+https://elastic:hunter2@es.example",
+                "without user and password",
+            ),
+            (
+                "EVENTS_HTTP",
+                "http://127.0.0.1:9880/x?tag=y",
+                "without query or fragment",
+            ),
+            ("EVENTS_HTTP", "http://127.0.0.1:0", "expected a port"),
         ] {
             let refusal = variables(&[(variable, value)]).parse().expect_err(variable);
             assert_eq!(refusal.variable, variable);

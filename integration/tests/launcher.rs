@@ -29,6 +29,7 @@ fn launch(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         "WORKERS",
         "TLS",
         "EVENTS",
+        "EVENTS_HTTP",
         "ARCHIVES",
         "REDIS_HTTP",
         "REDIS_TOKEN",
@@ -358,6 +359,17 @@ fn what_cannot_be_started_says_why() {
             vec![("ARCHIVES", "/proc/archives")],
             1,
             "ARCHIVES: expected a folder for archives, got \"/proc/archives\"".to_owned(),
+        ),
+        (
+            vec![("EVENTS", "/proc/events.jsonl")],
+            1,
+            "EVENTS: expected - for standard output, or a file that lines can be appended to, got \"/proc/events.jsonl\""
+                .to_owned(),
+        ),
+        (
+            vec![("EVENTS_HTTP", "127.0.0.1:9200")],
+            2,
+            "EVENTS_HTTP: expected elasticsearch+http://127.0.0.1:9200 or http://127.0.0.1:9880/path".to_owned(),
         ),
         (
             vec![("CONFIG", config.to_str().unwrap())],

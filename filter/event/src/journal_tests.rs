@@ -195,6 +195,31 @@ fn the_second_request_for_one_4xx_is_no_event_and_not_folded() {
 }
 
 #[test]
+fn the_second_request_for_a_version_that_is_nowhere_takes_no_line_away() {
+    let (mut journal, settings) = (Journal::default(), lines_only());
+    let failure = absent_info("example.com/m");
+    journal.failed(&failure, GO, &settings, at(0));
+    let again = Asker {
+        asks_first: false,
+        ..GO
+    };
+    journal.failed(&failure, again, &settings, at(5));
+    assert_eq!((journal.counts().noted, journal.open()), (1, 1));
+    for tick in 0..30 {
+        journal.due(&settings, 0, at(100 * tick));
+    }
+    let lines = lines(&mut journal);
+    assert_eq!(
+        lines.len(),
+        1,
+        "{:?}, {} open",
+        journal.counts(),
+        journal.open()
+    );
+    assert_eq!(lines[0]["suppressed"], 0);
+}
+
+#[test]
 fn a_flood_is_two_lines_whose_sum_is_right() {
     let (mut journal, settings) = (Journal::default(), lines_only());
     let timeout = Failure {

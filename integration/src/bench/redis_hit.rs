@@ -148,7 +148,7 @@ fn forgetful(origin: &Origin, webdis: &Webdis) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let gateway = Gateway::builder().redis_http(&webdis.addr().to_string());
     let chain = lists::chain(&origin.url())?;
-    let made = plugin_config::make(&shipped, &chain, &[], gateway.redis(), false)?;
+    let made = plugin_config::make(&shipped, &chain, &[], gateway.redis(), false, None)?;
     let mut configuration: Value = serde_json::from_str(&made)?;
     configuration["cache"]["memory"] = json!({"size": "0B"});
     // What else the machine does must not open the breaker.

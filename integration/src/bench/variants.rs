@@ -113,8 +113,14 @@ impl Variants {
 pub(super) fn with_filter(origin: &Origin, max_object: &str, on_disk: bool) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let chain = lists::chain(&origin.url())?;
-    let mut configuration: serde_json::Value =
-        serde_json::from_str(&plugin_config::make(&shipped, &chain, &[], None, on_disk)?)?;
+    let mut configuration: serde_json::Value = serde_json::from_str(&plugin_config::make(
+        &shipped,
+        &chain,
+        &[],
+        None,
+        on_disk,
+        None,
+    )?)?;
     configuration["cache"]["memory"]["max_object"] = json!(max_object);
     Ok(Gateway::builder()
         .upstream(&origin.url())

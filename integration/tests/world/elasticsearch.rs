@@ -95,9 +95,14 @@ impl Default for Setup {
 
 impl Elasticsearch {
     pub fn start(setup: Setup) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), setup)
+    }
+
+    /// The same at an address that was known before: one that was down.
+    pub fn start_at(address: SocketAddr, setup: Setup) -> Self {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let served = Arc::clone(&shared);
-        let stub = Stub::start(move |asked| {
+        let stub = Stub::start_at(address, move |asked| {
             let (state, changed) = &*served;
             let said = answer(&mut state.lock().expect("no poison"), &setup, asked);
             changed.notify_all();

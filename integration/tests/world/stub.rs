@@ -35,7 +35,15 @@ pub enum Say {
 
 impl Stub {
     pub fn start(answer: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), answer)
+    }
+
+    /// The same at an address that was known before.
+    pub fn start_at(
+        address: SocketAddr,
+        answer: impl Fn(&Asked) -> Say + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("its address");
         let answer = Arc::new(answer);
         std::thread::spawn(move || {
