@@ -23,11 +23,20 @@ import xmod
 DIST = ROOT / "dist"
 # What a hit executes is the least with -O3 (2.4 % less than before), -Os and -Oz save another 0.1 and 1.4 % of the bytes and execute
 # 1.5 % more. Which features of WebAssembly the module has, wasm-opt reads in a section that it then takes out; names go by itself.
-WASM_OPT = ("-O3", "--strip-producers", "--strip-target-features")
+# Nothing of ours lies below 1,024 (the stack is there, and grows down), so an address may be folded into what it is read with.
+WASM_OPT = ("-O3", "--low-memory-unused", "--strip-producers", "--strip-target-features")
+# What a host may call of the plugin. The SDK exports every callback of the ABI; those that we leave as they are (gRPC, TCP, request
+# bodies, ...) would be 16 KiB of code for nothing, and an entry into the VM for nothing each time: without them a host goes on at once.
+EXPORTS = (
+    "memory", "_initialize", "proxy_abi_version_0_2_1", "proxy_on_memory_allocate",
+    "proxy_on_vm_start", "proxy_on_configure", "proxy_on_tick", "proxy_on_queue_ready",
+    "proxy_on_context_create", "proxy_on_request_headers", "proxy_on_response_headers", "proxy_on_response_body",
+    "proxy_on_response_trailers", "proxy_on_http_call_response", "proxy_on_log", "proxy_on_delete",
+)
 
 
-def wasm(manifest, name):
-    """A release build of one cdylib crate for wasip1, made smaller by wasm-opt, in `dist/`."""
+def wasm(manifest, name, exports=()):
+    """A release build of one cdylib crate for wasip1, made smaller by binaryen, in `dist/`; `exports` if not all are wanted."""
     get("rust")
     get("binaryen")
     if not (ROOT / manifest).is_file():
@@ -43,19 +52,30 @@ def wasm(manifest, name):
     files = [f for m in messages for f in m.get("filenames", []) if f.endswith(".wasm")]
     if not files:
         raise ToolError(f"{manifest}: expected a cdylib, and cargo made no .wasm")
-    place(smaller(Path(files[-1])), name)
+    place(smaller(Path(files[-1]), exports), name)
 
 
-def smaller(built):
-    """The same module after wasm-opt, beside cargo's; what was made of the same bytes by the same wasm-opt is kept."""
+def smaller(built, exports):
+    """The same module after binaryen, beside cargo's; what was made of the same bytes by the same wasm-opt is kept."""
     optimised, recipe = built.with_suffix(".opt.wasm"), built.with_suffix(".opt.recipe")
     version = output_of([BIN / "wasm-opt", "--version"]).strip()
-    wanted = f"{version} {' '.join(WASM_OPT)} of {hashlib.sha256(built.read_bytes()).hexdigest()}\n"
+    wanted = f"{version} {' '.join([*WASM_OPT, *exports])} of {hashlib.sha256(built.read_bytes()).hexdigest()}\n"
     if not (optimised.is_file() and recipe.is_file() and recipe.read_text() == wanted):
         recipe.unlink(missing_ok=True)
-        run([BIN / "wasm-opt", *WASM_OPT, built, "-o", optimised], f"wasm-opt {built.name}")
+        run([BIN / "wasm-opt", *WASM_OPT, only(built, exports), "-o", optimised], f"wasm-opt {built.name}")
         write_if_changed(recipe, wanted)
     return optimised
+
+
+def only(built, exports):
+    """The same module with no more than these exports, and what they need."""
+    if not exports:
+        return built
+    reached, graph = built.with_suffix(".reached.wasm"), built.with_suffix(".graph.json")
+    host = {"name": "host", "root": True, "reaches": exports}
+    graph.write_text(json.dumps([host, *({"name": name, "export": name} for name in exports)]))
+    run([BIN / "wasm-metadce", built, f"--graph-file={graph}", "-o", reached], f"wasm-metadce {built.name}")
+    return reached
 
 
 def place(built, name, mode=0o644):
@@ -90,7 +110,7 @@ def launcher(*flags):
 
 
 TASKS = {
-    "filter": lambda: wasm("filter/Cargo.toml", "goproxy_filter.wasm"),
+    "filter": lambda: wasm("filter/Cargo.toml", "goproxy_filter.wasm", EXPORTS),
     "noop": lambda: wasm("integration/noop-filter/Cargo.toml", "noop_filter.wasm"),
     "origin": origin,
     "launcher": launcher,
