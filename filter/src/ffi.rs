@@ -39,6 +39,14 @@ enum Direction {
     Response = 1,
 }
 
+/// Kinds of metrics.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Metric {
+    Counter = 0,
+    Gauge = 1,
+}
+
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
@@ -106,6 +114,7 @@ unsafe extern "C" {
     fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, metric: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
+    fn proxy_record_metric(metric: u32, value: u64) -> u32;
 }
 
 fn checked(status: u32) -> Result<(), HostError> {
@@ -276,12 +285,11 @@ pub(crate) fn dequeue(queue: u32) -> Result<Vec<u8>, HostError> {
     bytes_from(|data, size| unsafe { proxy_dequeue_shared_queue(queue, data, size) })
 }
 
-/// Makes a counter known to the host.
-pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
-    const COUNTER: u32 = 0;
+/// Makes a metric known to the host.
+pub(crate) fn define_metric(kind: Metric, name: &str) -> Result<u32, HostError> {
     let mut metric = 0;
     // SAFETY: the pointers are valid for the call, and the host only reads `name`.
-    checked(unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut metric) })?;
+    checked(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &mut metric) })?;
     Ok(metric)
 }
 
@@ -289,4 +297,10 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, HostError> {
 pub(crate) fn increment(metric: u32, by: u64) -> Result<(), HostError> {
     // SAFETY: passes numbers.
     checked(unsafe { proxy_increment_metric(metric, i64::try_from(by).unwrap_or(i64::MAX)) })
+}
+
+/// Sets a gauge.
+pub(crate) fn record(metric: u32, value: u64) -> Result<(), HostError> {
+    // SAFETY: passes numbers.
+    checked(unsafe { proxy_record_metric(metric, value) })
 }

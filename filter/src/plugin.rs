@@ -123,6 +123,8 @@ impl RootContext for Plugin {
             }
             let counts = work.gateway.borrow_mut().take_counts();
             worker::add_to_counters(counts);
+            let gauges = work.gateway.borrow_mut().publish(now);
+            worker::set_gauges(gauges);
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use goproxy_core::{METRIC_PREFIX, Store};
 
-use crate::ffi;
+use crate::ffi::{self, HostError};
 
 thread_local! {
     // The ABI gives callbacks no place for state of their VM, so it is here. A VM has one thread.
@@ -94,19 +94,32 @@ impl Drop for OwnQueue {
 
 /// Adds to the host's counters. A counter that the host refuses is left out.
 pub(crate) fn add_to_counters(counts: Vec<(String, u64)>) {
+    for_metrics(ffi::Metric::Counter, counts, ffi::increment);
+}
+
+/// Sets the host's gauges.
+pub(crate) fn set_gauges(gauges: Vec<(String, u64)>) {
+    for_metrics(ffi::Metric::Gauge, gauges, ffi::record);
+}
+
+fn for_metrics(
+    kind: ffi::Metric,
+    values: Vec<(String, u64)>,
+    tell: fn(u32, u64) -> Result<(), HostError>,
+) {
     WORKER.with(|worker| {
         let mut metrics = worker.metrics.borrow_mut();
-        for (key, by) in counts {
+        for (key, value) in values {
             let known = metrics.get(&key).copied();
             // Envoy takes the labels out of the name by `stats_tags`.
             let name = || [METRIC_PREFIX, &key].concat();
-            let Some(id) = known.or_else(|| ffi::define_counter(&name()).ok()) else {
+            let Some(id) = known.or_else(|| ffi::define_metric(kind, &name()).ok()) else {
                 continue;
             };
             if known.is_none() {
                 metrics.insert(key, id);
             }
-            let _ = ffi::increment(id, by);
+            let _ = tell(id, value);
         }
     });
 }

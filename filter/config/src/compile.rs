@@ -89,6 +89,7 @@ pub(super) fn compile(
         events,
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
+        digest: 0,
     };
     problems.is_empty().then_some(config)
 }

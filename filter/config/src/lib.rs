@@ -52,6 +52,7 @@ pub use serve::Serve;
 use error::Problems;
 use goproxy_protocol::pattern::Pattern;
 use read::{At, Read};
+use xxhash_rust::xxh64::xxh64;
 
 /// The largest configuration that is read. Envoy holds one copy for each worker, and a configuration is
 /// written by people: 1 MiB is some ten thousand patterns.
@@ -90,6 +91,8 @@ pub struct Config {
     pub invalidate: Vec<Invalidation>,
     /// The least severe level that is logged.
     pub log_level: LogLevel,
+    /// A digest of the bytes: two gateways of the same one have the same configuration.
+    pub digest: u64,
 }
 
 impl Config {
@@ -104,7 +107,10 @@ impl Config {
         let mut problems = Problems::default();
         let config = Self::read(bytes, default_namespace, &mut problems);
         match (config, problems.into_error()) {
-            (Some(config), None) => Ok(config),
+            (Some(mut config), None) => {
+                config.digest = xxh64(bytes, 0);
+                Ok(config)
+            }
             (_, Some(error)) => Err(error),
             (None, None) => Err(ConfigError::unexplained()),
         }

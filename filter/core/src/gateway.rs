@@ -32,6 +32,7 @@ use crate::goproxy::Request;
 use crate::head::{Relevant, RequestHead};
 use crate::metrics::{Counters, count};
 use crate::reply::{self, Reply};
+use crate::reports::Slots;
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Sources, Upstream};
@@ -39,6 +40,8 @@ use crate::upstream::{Sources, Upstream};
 use airspace::Airspace;
 use caching::RedisTier;
 pub use disk::DiskAsk;
+use reporting::Configured;
+pub(crate) use reporting::Reporting;
 use telling::Events;
 
 /// Names a client's request; the host never uses one twice while it lives.
@@ -97,6 +100,9 @@ pub struct Gateway {
     redis: Option<RedisTier>,
     disk: Option<Rc<Upstream>>,
     space: Rc<RefCell<Namespace>>,
+    /// Where all workers of the process tell what they counted.
+    slots: Option<Slots>,
+    configured: Rc<Configured>,
     copies: Copies,
     airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
@@ -133,12 +139,15 @@ impl Gateway {
             .namespace(&config.namespace, config.memory.size);
         let copies = space.borrow().copies.clone();
         let sources = Sources::new(config);
-        for upstream in sources.upstreams() {
-            let counters = &mut space.borrow_mut().counters;
-            counters.expect_upstream(&upstream.name);
-        }
+        let configured = Rc::new(Configured {
+            upstreams: sources.upstreams().to_vec(),
+            redis: redis.is_some(),
+            digest: config.digest,
+        });
+        space.borrow_mut().expect(&configured);
         // Last: what is done to it stays, should the configuration be refused.
         let shared = host.shared.as_ref();
+        let slots = shared.map(Slots::open);
         let shared = shared.and_then(|host| Shared::open(host, config.shared.size));
         // Some archives are too large for memory and not for Redis.
         let largest = redis.as_ref().map_or(0, RedisTier::max_value);
@@ -158,6 +167,8 @@ impl Gateway {
                 .map(|disk| Rc::new(Upstream::disk(disk))),
             copies,
             space,
+            slots,
+            configured,
             airspace: Airspace::default(),
             exchanges: HashMap::new(),
             events,

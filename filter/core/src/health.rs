@@ -28,6 +28,8 @@ struct Record {
     /// Modules whose requests failed in a row, each once.
     failed: Vec<Box<str>>,
     aside_until: Timestamp,
+    /// When it was put aside, or when it worked again.
+    since: Option<Timestamp>,
     /// It was put aside and has not answered since: one more failure is enough.
     on_probation: bool,
 }
@@ -82,12 +84,32 @@ impl Health {
     pub(crate) fn note(&mut self, upstream: &Upstream, module: &str, sign: Sign, now: Timestamp) {
         match sign {
             Sign::None => {}
-            Sign::Well => {
-                self.records.pop(&upstream.name);
-            }
+            Sign::Well => self.worked(upstream, now),
             Sign::Ill if upstream.max_fails > 0 => self.failed(upstream, module, now),
             Sign::Ill => {}
         }
+    }
+
+    /// Whether the upstream is aside, and since when it is as it is, if that is known.
+    pub(crate) fn state(&self, upstream: &Upstream, now: Timestamp) -> (bool, Option<Timestamp>) {
+        let is_aside = self.is_aside(upstream, now);
+        let since = self.records.peek(&upstream.name).and_then(|record| {
+            // Its time is over, and nobody has asked it since.
+            let is_open = record.on_probation && !is_aside;
+            is_open.then_some(record.aside_until).or(record.since)
+        });
+        (is_aside, since)
+    }
+
+    fn worked(&mut self, upstream: &Upstream, now: Timestamp) {
+        let Some(record) = self.records.get_mut(&upstream.name) else {
+            return;
+        };
+        let since = record.on_probation.then_some(now).or(record.since);
+        *record = Record {
+            since,
+            ..Record::default()
+        };
     }
 
     fn failed(&mut self, upstream: &Upstream, module: &str, now: Timestamp) {
@@ -100,6 +122,9 @@ impl Health {
         let failures = u32::try_from(record.failed.len()).unwrap_or(u32::MAX);
         if record.on_probation || failures >= upstream.max_fails {
             record.failed.clear();
+            if !record.on_probation {
+                record.since = Some(now);
+            }
             record.on_probation = true;
             record.aside_until = now.after(upstream.fail_timeout);
         }
@@ -157,6 +182,27 @@ mod tests {
         health.note(&upstream, "c", Sign::Well, at(18));
         health.note(&upstream, "d", Sign::Ill, at(19));
         assert!(!health.is_aside(&upstream, at(19)));
+    }
+
+    #[test]
+    fn it_is_known_since_when_an_upstream_is_aside_or_works_again() {
+        let (mut health, upstream) = (Health::default(), Upstream::example("up", 1));
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let state = |health: &Health, seconds| health.state(&upstream, at(seconds));
+        health.note(&upstream, "a", Sign::Well, at(1));
+        assert_eq!(state(&health, 1), (false, None), "always well");
+        health.note(&upstream, "a", Sign::Ill, at(10));
+        assert_eq!(state(&health, 17), (true, Some(at(10))));
+        assert_eq!(
+            state(&health, 19),
+            (false, Some(at(18))),
+            "its time is over"
+        );
+        health.note(&upstream, "a", Sign::Ill, at(20));
+        assert_eq!(state(&health, 21), (true, Some(at(10))), "all the time");
+        health.note(&upstream, "a", Sign::Well, at(29));
+        health.note(&upstream, "a", Sign::Well, at(31));
+        assert_eq!(state(&health, 40), (false, Some(at(29))));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod metrics;
 mod redirect;
 mod redis;
 mod reply;
+mod reports;
 mod store;
 #[cfg(test)]
 mod testing;

@@ -219,9 +219,9 @@ impl RedisState {
             Some(Missed::NotSent) => {}
             Some(missed) if missed.is_outage() => {
                 let until = now.after(redis.fail_timeout);
-                self.breaker.failed(redis.max_fails, until);
+                self.breaker.failed(redis.max_fails, until, now);
             }
-            _ => self.breaker.worked(),
+            _ => self.breaker.worked(now),
         }
     }
 }

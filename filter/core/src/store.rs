@@ -3,7 +3,7 @@
 //! A VM may run several configurations: two listeners, or an old and a new one during an update. Those of one namespace
 //! share what is cached; a namespace that no configuration uses any more is dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::rc::{Rc, Weak};
@@ -14,6 +14,7 @@ use lru::LruCache;
 use crate::cache::{Key, MemoryCache};
 use crate::event::Journal;
 use crate::exchange::Copies;
+use crate::gateway::Reporting;
 use crate::health::Health;
 use crate::metrics::{Counters, Exported};
 use crate::redis::RedisState;
@@ -37,6 +38,8 @@ const FEW: NonZeroUsize = match NonZeroUsize::new(1024) {
 #[derive(Default)]
 pub struct Store {
     namespaces: HashMap<Box<str>, Weak<RefCell<Namespace>>>,
+    /// The name of this VM among those of the process; 0: it has none yet.
+    worker: Rc<Cell<u64>>,
 }
 
 impl Store {
@@ -47,7 +50,7 @@ impl Store {
             space.borrow_mut().memory.set_budget(budget);
             return space;
         }
-        let space = Rc::new(RefCell::new(Namespace::new(budget)));
+        let space = Rc::new(RefCell::new(Namespace::new(budget, self.worker.clone())));
         self.namespaces.insert(name.into(), Rc::downgrade(&space));
         space
     }
@@ -78,6 +81,8 @@ pub(crate) struct Namespace {
     pub(crate) counters: Counters,
     /// The counts that the host was told.
     pub(crate) exported: Exported,
+    pub(crate) reporting: Reporting,
+    pub(crate) worker: Rc<Cell<u64>>,
 }
 
 /// Where an archive was redirected to, by whom, and until when that is believed.
@@ -115,7 +120,7 @@ pub(crate) struct Location {
 }
 
 impl Namespace {
-    fn new(budget: usize) -> Self {
+    fn new(budget: usize, worker: Rc<Cell<u64>>) -> Self {
         Self {
             memory: MemoryCache::new(budget),
             locations: LruCache::new(LOCATIONS),
@@ -131,6 +136,8 @@ impl Namespace {
             health: Health::default(),
             counters: Counters::default(),
             exported: Exported::default(),
+            reporting: Reporting::default(),
+            worker,
         }
     }
 }

@@ -275,6 +275,11 @@ pub fn is_key(text: &str) -> bool {
         && Sample::of(text).is_some()
 }
 
+/// Whether it is the key of a gauge.
+pub fn is_gauge(key: &str) -> bool {
+    Sample::of(key).is_some_and(|sample| sample.family.shape == Shape::Gauge)
+}
+
 /// The value of a sample, among those that are sorted by their keys.
 pub fn value(samples: &[(String, u64)], key: &str) -> Option<u64> {
     let place = samples.binary_search_by(|(known, _)| known.as_str().cmp(key));

@@ -8,7 +8,7 @@ use goproxy_event::{Timestamp, is_shown};
 use crate::metrics;
 
 /// No report is longer, and none that is longer is read.
-pub const MAX_BYTES: usize = 128 * 1024;
+pub const MAX_BYTES: usize = 192 * 1024;
 /// So many failures are told of at most.
 pub const MAX_FAILURES: usize = 20;
 /// So many minutes.
@@ -123,7 +123,7 @@ impl Report {
             self.add_minute(minute);
         }
         for failure in other.failures {
-            self.add_failure(failure);
+            self.remember(failure);
         }
     }
 
@@ -149,8 +149,8 @@ impl Report {
         }
     }
 
-    /// Event lines begin with their time, so that the order of the texts is that of the events.
-    fn add_failure(&mut self, line: Box<str>) {
+    /// Adds a failure, as an event line: these begin with their time, so that the order of the texts is that of the events.
+    pub fn remember(&mut self, line: Box<str>) {
         let at = self.failures.partition_point(|known| *known >= line);
         self.failures.insert(at, line);
         self.failures.truncate(MAX_FAILURES);

@@ -284,6 +284,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.abandon_leases();
+        self.withdraw_report();
         let Some(RedisTier { jobs, queue, .. }) = &mut self.redis else {
             return;
         };

@@ -81,7 +81,7 @@ impl Jobs {
             .map_err(Missed::Refused)
         });
         match (job, told) {
-            (Job::Probe, Ok(())) => state.breaker.worked(),
+            (Job::Probe, Ok(())) => state.breaker.worked(now),
             (Job::Probe, Err(_)) => state.breaker.probe_failed(now.after(redis.fail_timeout)),
             (Job::Write(_), Ok(())) => {
                 count(&mut counters.redis_writes_total);

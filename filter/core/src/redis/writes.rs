@@ -47,6 +47,11 @@ impl Writes {
         Some(write)
     }
 
+    /// What waits, in bytes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
