@@ -4,6 +4,7 @@ mod calls;
 mod conformance;
 mod disk;
 mod growth;
+mod metrics;
 mod origin;
 mod races;
 mod schedules;

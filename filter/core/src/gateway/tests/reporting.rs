@@ -286,3 +286,27 @@ fn an_upstream_that_is_left_alone_is_told_of_until_it_is_not() {
     );
     assert_eq!(aside(&rigs[0]), (0, 5));
 }
+
+#[test]
+fn failures_that_are_told_late_stand_where_they_belong() {
+    let mut rigs = process(ONE, 2);
+    let rig = &mut rigs[0];
+    // Held back, since the version may be found elsewhere.
+    rig.fetch(INFO, 404, "not found\n");
+    rig.pass(SECOND);
+    rig.fetch(MOD, 404, "not found\n");
+    rig.pass(2 * SECOND);
+    rig.publish();
+    rigs[1].now = rigs[0].now;
+    let failures = rigs[1].report().failures;
+    let kinds: Vec<_> = failures
+        .iter()
+        .map(|line| {
+            (
+                line.contains(r#""kind":"mod""#),
+                line.contains(r#""kind":"info""#),
+            )
+        })
+        .collect();
+    assert_eq!(kinds, [(true, false), (false, true)], "{failures:?}");
+}
