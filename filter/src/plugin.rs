@@ -70,6 +70,7 @@ impl Plugin {
         let shared = Rc::new(Shared::default());
         let host = HostCapabilities {
             environment: Rc::new(|name| std::env::var(name).ok()),
+            peer: Rc::new(envoy::peer),
             shared: Some(shared.clone()),
         };
         let gateway = Gateway::new(&config, &worker::store(), &host);

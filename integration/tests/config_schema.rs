@@ -12,6 +12,9 @@ const REGENERATE: &str = "cargo run -p goproxy-integration --bin goproxy-check -
 
 /// What a schema cannot say: ranges of what has a unit, the calendar, and what no single field can tell.
 const BEYOND_A_SCHEMA: &[&str] = &[
+    "admin-bits",
+    "admin-mapped",
+    "admin-octets",
     "authority-of-sumdb-name",
     "authority-port",
     "chain-dangling",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admin::Admin;
 use super::authority::Authority;
 use super::disk::{Disk, check_disk};
 use super::document::{
@@ -87,6 +88,7 @@ pub(super) fn compile(
         disk: disk.map(Disk::from),
         freshness,
         events,
+        admin: Admin::from(document.admin),
         invalidate: invalidate.0.into_iter().map(invalidation).collect(),
         log_level: document.log_level,
         digest: 0,

@@ -1,5 +1,6 @@
 //! The types that mirror the JSON: field by field, with the documentation that the JSON Schema carries.
 
+use super::admin::Cidr;
 use super::authority::{Authority, HostRule, ListedHost};
 use super::error::Problems;
 use super::events::EventsDocument;
@@ -43,10 +44,12 @@ object! {
         cache: CacheDocument = {},
         /// What is recorded of downloads, and where the records go. Default: nothing is.
         events: Option<EventsDocument>,
+        /// Who may see the pages of the gateway, but for the probes.
+        admin: AdminDocument = {},
         /// The least severe level that is logged.
         log_level: LogLevel = "info",
     }
-    later: ["policy", "admin", "limits"]
+    later: ["policy", "limits"]
 }
 
 object! {
@@ -59,6 +62,19 @@ object! {
         base_path: BasePath = "/",
     }
     later: []
+}
+
+object! {
+    /// Who may see the pages of the gateway: `/`, and all below `/-/` but for the probes.
+    struct AdminDocument {
+        /// The networks that may. A client's address is that of its connection, or what the host takes for it behind a
+        /// load balancer. Default: this machine, and the address ranges of private networks.
+        cidrs: List<Cidr, 0, 256> = [
+            "127.0.0.0/8", "::1/128",
+            "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"
+        ],
+    }
+    later: ["identities"]
 }
 
 object! {

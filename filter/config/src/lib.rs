@@ -18,6 +18,7 @@
     )
 )]
 
+mod admin;
 mod authority;
 mod compile;
 mod disk;
@@ -39,6 +40,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use admin::Admin;
 pub use disk::Disk;
 pub use env::EnvName;
 pub use error::{ConfigError, Problem};
@@ -87,6 +89,8 @@ pub struct Config {
     pub freshness: Freshness,
     /// What is recorded of downloads; `None`: nothing.
     pub events: Option<goproxy_event::Section>,
+    /// Who may see the pages of the gateway.
+    pub admin: Admin,
     /// Which stored entries are too old to be served.
     pub invalidate: Vec<Invalidation>,
     /// The least severe level that is logged.

@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
+use super::admin::Cidr;
 use super::authority::{Authority, HostRule, ListedHost};
 use super::document::{
     ChainEntry, ChainRule, Document, RedirectHosts, RedirectRules, RedirectsDocument,
@@ -234,6 +235,7 @@ text_schemas! {
     Authority { "pattern": AUTHORITY, "examples": ["proxy.golang.org", "127.0.0.1:8081", "[::1]:8081"] }
     ListedHost { "pattern": AUTHORITY, "examples": ["storage.googleapis.com"] }
     HostRule { "pattern": HOST_RULE, "examples": ["*", "go.corp.example", "*.corp.example"] }
+    Cidr { "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "examples": ["10.0.0.0/8", "fd00::/8"] }
     Timeout { "pattern": DURATION, "minLength": 2, "examples": ["8s", "1m30s"] }
     FailTimeout { "pattern": DURATION, "minLength": 2, "examples": ["8s"] }
     ImmutableAge { "pattern": DURATION, "minLength": 2, "examples": ["365d", "30d"] }

@@ -112,6 +112,8 @@ fn what_is_written_is_what_is_configured() {
         fail_timeout: Duration::from_secs(10),
     };
     assert_eq!(config.disk, Some(disk));
+    assert!(config.admin.admits("10.20.0.1:1") && !config.admin.admits("10.21.0.1:1"));
+    assert!(config.admin.admits("[fd00:20::1]:1") && !config.admin.admits("127.0.0.1:1"));
 }
 
 #[test]
@@ -129,6 +131,20 @@ fn defaults_are_those_of_the_documentation() {
     let disk = read(&with(r#""cache": {"disk": {"target": "a"}}"#)).disk;
     let disk = disk.map(|disk| (disk.max_fails, disk.fail_timeout));
     assert_eq!(disk, Some((1, Duration::from_secs(8))));
+    for (address, may) in [
+        ("127.0.0.1:1", true),
+        ("[::1]:1", true),
+        ("10.1.2.3:1", true),
+        ("172.31.0.1:1", true),
+        ("192.168.9.9:1", true),
+        ("100.127.0.1:1", true),
+        ("[fd12::1]:1", true),
+        ("172.32.0.1:1", false),
+        ("203.0.113.9:1", false),
+        ("[2001:db8::1]:1", false),
+    ] {
+        assert_eq!(config.admin.admits(address), may, "{address}");
+    }
     let sumdb = r#""sumdb": [{"name": "sum.golang.org", "target": "sumdb"}]"#;
     for upstream in [&config.upstreams[0], &read(&with(sumdb)).sumdb[0].upstream] {
         let health = (upstream.max_fails, upstream.fail_timeout);

@@ -6,6 +6,7 @@
 mod airspace;
 mod caching;
 mod disk;
+mod explain;
 mod flying;
 mod knowing;
 mod pages;
@@ -40,6 +41,7 @@ use crate::upstream::{Sources, Upstream};
 use airspace::Airspace;
 use caching::RedisTier;
 pub use disk::DiskAsk;
+use pages::Doorkeeper;
 use reporting::Configured;
 pub(crate) use reporting::Reporting;
 use telling::Events;
@@ -107,6 +109,7 @@ pub struct Gateway {
     airspace: Airspace,
     exchanges: HashMap<StreamId, Exchange>,
     events: Events,
+    doorkeeper: Doorkeeper,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
 }
 
@@ -172,6 +175,10 @@ impl Gateway {
             airspace: Airspace::default(),
             exchanges: HashMap::new(),
             events,
+            doorkeeper: Doorkeeper {
+                admin: config.admin.clone(),
+                peer: host.peer.clone(),
+            },
             landed: VecDeque::new(),
         })
     }
@@ -192,7 +199,7 @@ impl Gateway {
         if !head.end_of_stream {
             return self.refused(reply::body_not_allowed(request_id), now);
         }
-        if let Some(page) = pages::of(path) {
+        if let Some(page) = self.page(path, head, request_id, now) {
             return self.paged(page, now);
         }
         match Request::parse(path) {

@@ -80,6 +80,14 @@ impl Health {
             .is_some_and(|record| !record.aside_until.is_due(upstream.fail_timeout, now))
     }
 
+    /// For how many seconds the upstream is still not to be asked.
+    pub(crate) fn aside_for(&self, upstream: &Upstream, now: Timestamp) -> Option<u64> {
+        let record = self.records.peek(&upstream.name)?;
+        // Rounded up: what is left alone is so for a while.
+        self.is_aside(upstream, now)
+            .then(|| record.aside_until.seconds_since(now).saturating_add(1))
+    }
+
     /// A request for `module`, retries included, ended like this.
     pub(crate) fn note(&mut self, upstream: &Upstream, module: &str, sign: Sign, now: Timestamp) {
         match sign {

@@ -40,7 +40,7 @@ pub use goproxy_config as config;
 pub use goproxy_protocol as goproxy;
 
 pub use callout::{Answer, AnswerBody, AnswerHead, Callout, CalloutId, CalloutOutcome, Method};
-pub use capabilities::{Environment, HostCapabilities, SetError, SharedData};
+pub use capabilities::{Environment, HostCapabilities, Peer, SetError, SharedData};
 pub use exchange::{BodyStep, End, ForwardedHead, HeadStep, MadeBy, Piece, Through};
 pub use gateway::{DiskAsk, Forward, Gateway, SetupError, Step, StreamId};
 pub use goproxy_pages::metrics::PREFIX as METRIC_PREFIX;

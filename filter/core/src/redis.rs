@@ -127,8 +127,13 @@ impl Redis {
         self.max_value
     }
 
+    /// What an object is called there.
+    pub(crate) fn key_of(&self, key: &Key) -> String {
+        redis_key(&self.prefix, key)
+    }
+
     fn read(&self, id: CalloutId, key: &Key) -> Callout {
-        let request = self.wire.get(&redis_key(&self.prefix, key));
+        let request = self.wire.get(&self.key_of(key));
         self.callout(id, request, body_limit(self.max_value))
     }
 

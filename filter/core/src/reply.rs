@@ -1,5 +1,7 @@
 //! Every answer that the filter itself gives: the only place where a status code is chosen.
 
+mod pages;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -11,6 +13,8 @@ use crate::text::{ErrorType, error_text};
 use crate::time::Timestamp;
 use crate::told::Told;
 use crate::verdict::{Failure, Fault, Missing};
+
+pub(crate) use pages::{Media, no_page, not_admitted, not_ready, page, probe};
 
 /// The name under which this cache signs `Cache-Status` (RFC 9211).
 const CACHE: &str = "goproxy-wasm";
@@ -406,16 +410,6 @@ pub(crate) fn database_supported() -> Reply {
         status: 200,
         fields,
         body: Body::Empty,
-        told: Told::Served(ResultLabel::Hit),
-    }
-}
-
-/// A probe's page.
-pub(crate) fn probe(words: &'static str) -> Reply {
-    Reply {
-        status: 200,
-        fields: error_fields(),
-        body: Body::Text(words.to_owned()),
         told: Told::Served(ResultLabel::Hit),
     }
 }

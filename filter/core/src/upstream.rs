@@ -212,6 +212,32 @@ impl Sources {
         self.routes.iter().find(matches).map(|(_, source)| source)
     }
 
+    /// The first route whose patterns match the module: its number, the pattern, and where it leads.
+    pub(crate) fn route_of(&self, module: &str) -> Option<(usize, &str, &Source)> {
+        let mut routes = self.routes.iter().enumerate();
+        routes.find_map(|(index, (patterns, source))| {
+            let pattern = patterns.iter().find(|one| one.matches(module))?;
+            Some((index, pattern.as_str(), source))
+        })
+    }
+
+    /// The patterns of all routes.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &str> + Clone {
+        let routes = self.routes.iter();
+        routes.flat_map(|(patterns, _)| patterns.iter().map(Pattern::as_str))
+    }
+
+    /// The names of the checksum databases.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &str> {
+        self.databases.iter().map(|(name, _)| &**name)
+    }
+
+    /// The upstreams of all routes; one may come more than once.
+    pub(crate) fn of_routes(&self) -> impl Iterator<Item = &Rc<Upstream>> {
+        let routes = self.routes.iter();
+        routes.flat_map(|(_, source)| source.chain.iter().map(|link| &link.upstream))
+    }
+
     /// The checksum database of that name, if it is configured.
     pub(crate) fn of_database(&self, name: &str) -> Option<&Source> {
         self.databases

@@ -203,7 +203,8 @@ impl Code {
 // === impl Kind ===
 
 impl Kind {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// The name in records.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::List => "list",
             Self::Latest => "latest",

@@ -136,6 +136,7 @@ pub fn refused(path: &str, why: &str) -> String {
 
 impl Explained<'_> {
     /// The text.
+    #[inline(never)]
     pub fn text(&self) -> String {
         let mut lines = Lines(String::with_capacity(1024));
         lines.line("path", &[self.path]);

@@ -2,83 +2,90 @@
 
 use goproxy_event::json::Reader;
 
-/// What a page shows of one. Whatever an event does not say is empty.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) timestamp: String,
-    pub(crate) module: String,
-    pub(crate) version: String,
-    pub(crate) kind: String,
-    pub(crate) code: String,
-    pub(crate) error: String,
-    pub(crate) message: String,
-    pub(crate) upstream: String,
-    pub(crate) request_id: String,
-    pub(crate) retry_count: String,
-    pub(crate) duration_ms: String,
-    pub(crate) suppressed: String,
+/// What a page shows of one, and where an event says it: in which group, under which name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Timestamp,
+    Module,
+    Version,
+    Kind,
+    Code,
+    Error,
+    Message,
+    Upstream,
+    RequestId,
+    RetryCount,
+    DurationMillis,
+    Suppressed,
 }
+
+const NAMES: [(&str, &str); 12] = [
+    ("", "timestamp"),
+    ("module", "name"),
+    ("module", "version"),
+    ("module", "kind"),
+    ("error", "code"),
+    ("error", "type"),
+    ("error", "message"),
+    ("", "upstream"),
+    ("", "request_id"),
+    ("error", "retry_count"),
+    ("", "duration_ms"),
+    ("", "suppressed"),
+];
+
+/// A failed download. Whatever its event does not say is empty.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failure([String; NAMES.len()]);
 
 impl Failure {
     /// Reads an event's line; `None` if it is no JSON object.
     pub(crate) fn read(line: &str) -> Option<Self> {
         let mut failure = Self::default();
         let mut reader = Reader::new(line.as_bytes());
-        failure.read_group(b"", &mut reader)?;
+        failure.read_group("", &mut reader)?;
         reader.end()?;
         Some(failure)
     }
 
-    fn read_group(&mut self, group: &[u8], reader: &mut Reader<'_>) -> Option<()> {
-        reader.object(&mut |reader, name| match (reader.peek()?, group) {
-            (b'{', b"") if matches!(name, b"module" | b"error") => self.read_group(name, reader),
-            (b'"', _) => {
-                let text = reader.string()?;
-                if let Some(field) = self.field(group, name) {
-                    *field = unescaped(text);
+    fn read_group(&mut self, group: &str, reader: &mut Reader<'_>) -> Option<()> {
+        reader.object(&mut |reader, name| {
+            let is = |wanted: &str| name == wanted.as_bytes();
+            let value = match reader.peek()? {
+                b'{' if group.is_empty() && is("module") => {
+                    return self.read_group("module", reader);
                 }
-                Some(())
+                b'{' if group.is_empty() && is("error") => return self.read_group("error", reader),
+                b'"' => reader.string()?,
+                b'0'..=b'9' => reader.word()?,
+                _ => return reader.skip(),
+            };
+            let place = NAMES
+                .iter()
+                .position(|(of, field)| *of == group && is(field));
+            if let Some(field) = place.and_then(|place| self.0.get_mut(place)) {
+                *field = unescaped(value);
             }
-            (b'0'..=b'9', _) => {
-                let digits = reader.word()?;
-                if let Some(field) = self.field(group, name) {
-                    *field = unescaped(digits);
-                }
-                Some(())
-            }
-            _ => reader.skip(),
+            Some(())
         })
     }
 
-    fn field(&mut self, group: &[u8], name: &[u8]) -> Option<&mut String> {
-        Some(match (group, name) {
-            (b"", b"timestamp") => &mut self.timestamp,
-            (b"", b"upstream") => &mut self.upstream,
-            (b"", b"request_id") => &mut self.request_id,
-            (b"", b"duration_ms") => &mut self.duration_ms,
-            (b"", b"suppressed") => &mut self.suppressed,
-            (b"module", b"name") => &mut self.module,
-            (b"module", b"version") => &mut self.version,
-            (b"module", b"kind") => &mut self.kind,
-            (b"error", b"code") => &mut self.code,
-            (b"error", b"type") => &mut self.error,
-            (b"error", b"message") => &mut self.message,
-            (b"error", b"retry_count") => &mut self.retry_count,
-            _ => return None,
-        })
+    /// What the event says.
+    pub(crate) fn get(&self, field: Field) -> &str {
+        self.0.get(field as usize).map_or("", String::as_str)
     }
 
     /// The path that was asked for, where it can be told from the event; of checksum databases it cannot.
     pub(crate) fn path(&self) -> Option<String> {
         let mut path = String::from("/");
-        escape(&mut path, &self.module);
+        escape(&mut path, self.get(Field::Module));
         path.push_str("/@");
-        match self.kind.as_str() {
+        match self.get(Field::Kind) {
             "latest" => path.push_str("latest"),
             "list" => path.push_str("v/list"),
             kind @ ("info" | "query" | "mod" | "zip") => {
                 path.push_str("v/");
-                escape(&mut path, &self.version);
+                escape(&mut path, self.get(Field::Version));
                 path.push('.');
                 path.push_str(if kind == "query" { "info" } else { kind });
             }
@@ -137,23 +144,22 @@ mod tests {
             r#"no "such"  \ module"#,
         );
         let failure = Failure::read(&line).unwrap();
-        assert_eq!(
-            failure,
-            Failure {
-                timestamp: "2023-11-14T22:13:20.000Z".to_owned(),
-                module: "github.com/BurntSushi/toml".to_owned(),
-                version: "v1.0.0".to_owned(),
-                kind: "zip".to_owned(),
-                code: "404".to_owned(),
-                error: "not_found".to_owned(),
-                message: r#"no "such" \ module"#.to_owned(),
-                upstream: "public".to_owned(),
-                request_id: "id-1".to_owned(),
-                retry_count: "3".to_owned(),
-                duration_ms: "12".to_owned(),
-                suppressed: "2".to_owned(),
-            }
-        );
+        for (field, text) in [
+            (Field::Timestamp, "2023-11-14T22:13:20.000Z"),
+            (Field::Module, "github.com/BurntSushi/toml"),
+            (Field::Version, "v1.0.0"),
+            (Field::Kind, "zip"),
+            (Field::Code, "404"),
+            (Field::Error, "not_found"),
+            (Field::Message, r#"no "such" \ module"#),
+            (Field::Upstream, "public"),
+            (Field::RequestId, "id-1"),
+            (Field::RetryCount, "3"),
+            (Field::DurationMillis, "12"),
+            (Field::Suppressed, "2"),
+        ] {
+            assert_eq!(failure.get(field), text, "{field:?}");
+        }
         assert_eq!(
             failure.path().as_deref(),
             Some("/github.com/!burnt!sushi/toml/@v/v1.0.0.zip")
@@ -164,7 +170,7 @@ mod tests {
     fn escapes_of_every_kind_are_read() {
         let line = r#"{"upstream":"a\u00e9\ud83d\n\/\"b","x":[{"upstream":"no"}],"module":7}"#;
         let failure = Failure::read(line).unwrap();
-        assert_eq!(failure.upstream, "a\u{e9}\u{fffd} /\"b");
+        assert_eq!(failure.get(Field::Upstream), "a\u{e9}\u{fffd} /\"b");
     }
 
     #[test]
@@ -192,12 +198,8 @@ mod tests {
             ("sumdb", None),
             ("", None),
         ] {
-            let failure = Failure {
-                module: "m".to_owned(),
-                version: "main".to_owned(),
-                kind: kind.to_owned(),
-                ..Failure::default()
-            };
+            let line = format!(r#"{{"module":{{"name":"m","version":"main","kind":"{kind}"}}}}"#);
+            let failure = Failure::read(&line).unwrap();
             assert_eq!(failure.path().as_deref(), path, "{kind}");
         }
     }

@@ -1,9 +1,9 @@
 //! The page for a person: one document that needs nothing else and runs nothing.
 
 use crate::chart::chart;
-use crate::failure::Failure;
+use crate::failure::{Failure, Field};
 use crate::markup::{grouped, number, path, percent, share, text};
-use crate::summary::{RESULTS, TIERS, has, last_hour, sum};
+use crate::summary::{RESULTS, TIERS, answers, has, last_hour, sum};
 use crate::when::{moment, span};
 use crate::{About, Place, Report, Timestamp};
 
@@ -14,6 +14,8 @@ pub const POLICY: &str = "default-src 'none'; style-src 'sha256-oFmMTyWj/2dwKt3i
 const STYLE: &str = include_str!("style.css");
 
 /// The whole document.
+// Within its only caller it would be built as that is: for speed.
+#[inline(never)]
 pub fn page(report: &Report, about: &About<'_>) -> String {
     let mut page = Page {
         html: String::with_capacity(24 * 1024),
@@ -218,15 +220,15 @@ impl Page<'_> {
         self.raw("<section><h2>Hits by cache</h2>");
         let before = self.html.len();
         for tier in TIERS {
-            let of = |result| [("tier", tier), ("result", result)];
-            let family = "cache_operations_total";
-            if has(self.report, family, &[("tier", tier)]) {
-                let hits = sum(self.report, family, &of("hit"));
-                self.tier(
-                    tier,
-                    hits,
-                    hits.saturating_add(sum(self.report, family, &of("miss"))),
-                );
+            let of = |result| {
+                let labels = [("tier", tier), ("result", result)];
+                sum(self.report, "cache_operations_total", &labels)
+            };
+            let (hits, misses) = (of("hit"), of("miss"));
+            let asked = hits.saturating_add(misses);
+            // What is not configured is never asked.
+            if asked > 0 {
+                self.tier(tier, hits, asked);
             }
         }
         if self.html.len() == before {
@@ -264,7 +266,7 @@ impl Page<'_> {
         self.raw("<section><h2>Answers</h2>");
         self.table("None yet.", |page| {
             for (result, words) in RESULTS.iter().zip(WORDS) {
-                let count = sum(page.report, "requests_total", &[("result", result)]);
+                let count = answers(page.report, result);
                 if count > 0 {
                     page.raw("<tr><td>");
                     page.raw(words);
@@ -301,33 +303,28 @@ impl Page<'_> {
     }
 
     fn failure(&mut self, failure: &Failure) {
+        let [module, version, code, error] =
+            [Field::Module, Field::Version, Field::Code, Field::Error]
+                .map(|field| failure.get(field));
         self.raw("<li><div class=\"what\"><b class=\"mono\">");
-        self.text(&failure.module);
-        if !failure.version.is_empty() {
-            self.text("@");
-            self.text(&failure.version);
-        }
+        self.text(module);
+        self.detail("@", version, "");
         self.raw("</b><span class=\"more\">");
-        self.clock(&failure.timestamp);
+        self.clock(failure.get(Field::Timestamp));
         self.raw("</span></div><p><span class=\"bad\">");
-        self.text(&failure.code);
-        if failure.error != failure.code {
-            self.raw(" ");
-            self.text(&failure.error);
+        self.text(code);
+        if error != code {
+            self.detail(" ", error, "");
         }
         self.raw("</span> ");
-        self.text(&failure.message);
+        self.text(failure.get(Field::Message));
         self.raw("</p><p class=\"more\">");
-        self.text(&failure.kind);
-        self.detail(" from ", &failure.upstream, "");
-        self.detail(" \u{b7} after ", &failure.duration_ms, " ms");
-        if failure.retry_count != "0" {
-            self.detail(" \u{b7} asked again ", &failure.retry_count, " times");
+        for (field, before, after) in DETAILS {
+            let value = failure.get(field);
+            if value != "0" {
+                self.detail(before, value, after);
+            }
         }
-        if failure.suppressed != "0" {
-            self.detail(" \u{b7} and ", &failure.suppressed, " more like it");
-        }
-        self.detail(" \u{b7} request ", &failure.request_id, "");
         // What is not ASCII was cut, or is no module's path.
         if let Some(asked) = failure.path().filter(|path| path.is_ascii()) {
             self.raw(" \u{b7} <a href=\"");
@@ -384,6 +381,16 @@ impl Page<'_> {
         self.raw("<span class=\"mono\">/-/explain?path=</span> says how one request would go</p></footer></main></body></html>\n");
     }
 }
+
+/// What is said of a failure in small letters, and how. What is 0 is not.
+const DETAILS: [(Field, &str, &str); 6] = [
+    (Field::Kind, "", ""),
+    (Field::Upstream, " from ", ""),
+    (Field::DurationMillis, " \u{b7} after ", " ms"),
+    (Field::RetryCount, " \u{b7} asked again ", " times"),
+    (Field::Suppressed, " \u{b7} and ", " more like it"),
+    (Field::RequestId, " \u{b7} request ", ""),
+];
 
 /// What a result is called, in the order of [`RESULTS`].
 const WORDS: [&str; RESULTS.len()] = [

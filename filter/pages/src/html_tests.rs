@@ -6,8 +6,7 @@ fn shown(report: &Report) -> String {
     let setup = Setup {
         address: "http://127.0.0.1:8080/go".to_owned(),
         databases: vec!["sum.golang.org"],
-        patterns: Vec::new(),
-        routes_all: true,
+        patterns: vec!["*"],
     };
     let about = About {
         version: "0.1.0",

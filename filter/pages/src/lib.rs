@@ -23,6 +23,7 @@ mod failure;
 mod html;
 mod markup;
 pub mod metrics;
+mod page;
 mod report;
 mod status;
 mod summary;
@@ -30,10 +31,11 @@ mod summary;
 mod testing;
 mod when;
 
-pub use env::Setup;
+pub use env::{Setup, address};
 pub use explain::{Copy, Explained, Health, Route, Stop, Use, refused};
 pub use goproxy_event::Timestamp;
 pub use html::{POLICY, page};
+pub use page::{PAGES, Page, asked};
 pub use report::{MAX_BYTES, MAX_FAILURES, Minute, Place, Report};
 pub use status::status;
 

@@ -34,6 +34,13 @@ pub(crate) fn sum(report: &Report, family: &str, labels: &[(&str, &str)]) -> u64
     wanted.fold(0, |sum, (_, value)| sum.saturating_add(*value))
 }
 
+/// How many requests ended like this; those for pages are no news on one.
+pub(crate) fn answers(report: &Report, result: &str) -> u64 {
+    let of = |labels: &[(&str, &str)]| sum(report, "requests_total", labels);
+    let pages = [("endpoint", "page"), ("result", result)];
+    of(&[("result", result)]).saturating_sub(of(&pages))
+}
+
 /// Whether a family has a sample with these labels at all.
 pub(crate) fn has(report: &Report, family: &str, labels: &[(&str, &str)]) -> bool {
     report
@@ -83,6 +90,7 @@ mod tests {
             0,
             "no family of that name"
         );
+        assert_eq!(answers(&report, "hit"), 8_900, "without those for pages");
         assert!(has(&report, "cache_operations_total", &[("tier", "redis")]));
         assert!(!has(
             &report,

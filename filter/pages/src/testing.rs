@@ -56,8 +56,9 @@ pub(crate) fn busy() -> Report {
         ("cache_operations_total.tier.redis.result.failed", 7),
         ("cache_operations_total.tier.redis.result.hit", 0),
         ("cache_operations_total.tier.redis.result.miss", 400),
-        ("requests_total.endpoint.mod.result.hit", 9_000),
+        ("requests_total.endpoint.mod.result.hit", 8_900),
         ("requests_total.endpoint.mod.result.miss", 900),
+        ("requests_total.endpoint.page.result.hit", 100),
         ("requests_total.endpoint.zip.result.error", 25),
         ("requests_total.endpoint.zip.result.not_found", 75),
     ];

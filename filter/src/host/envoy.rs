@@ -221,6 +221,12 @@ fn host(details: &[u8], status: u16) -> MadeBy {
     }
 }
 
+/// Where the request comes from whose context is effective: the connection's other end, or whoever the host was told to
+/// believe behind a load balancer.
+pub(crate) fn peer() -> Option<String> {
+    String::from_utf8(ffi::property("source\0address").ok()?).ok()
+}
+
 /// The name of the plugin, the default namespace.
 pub(crate) fn plugin_name() -> String {
     let name = ffi::property("plugin_name").unwrap_or_default();

@@ -81,7 +81,7 @@ fn a_path_that_go_cannot_send_is_refused_in_words() {
             "not_found",
         ),
         ("/-/nothing", 404, "not_found"),
-        ("/", 404, "not_found"),
+        ("//", 404, "not_found"),
         (&long, 414, "bad_request"),
         (&deep, 414, "bad_request"),
     ] {

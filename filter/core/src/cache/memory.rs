@@ -34,6 +34,11 @@ impl MemoryCache {
         self.entries.get(key).cloned()
     }
 
+    /// The same, and nothing is changed by it.
+    pub fn peek(&self, key: &Key) -> Option<&Entry> {
+        self.entries.peek(key).map(|entry| &**entry)
+    }
+
     /// Puts an entry in, and the least recently used ones out until all fit. One that is larger than the whole
     /// budget is not kept. Tells whether this one was.
     pub fn insert(&mut self, key: Key, entry: Rc<Entry>) -> bool {

@@ -7,6 +7,7 @@ mod disk;
 mod events;
 mod flights;
 mod health;
+mod pages;
 mod redirects;
 mod redis;
 mod reporting;

@@ -51,6 +51,10 @@ impl Requests {
         if let Some(counted) = self.endpoints.get_mut(endpoint as usize) {
             counted.note(result, millis);
         }
+        // Probes come all day; they would be most of what a person sees.
+        if endpoint == EndpointLabel::Page {
+            return;
+        }
         let minute = now.as_millis() / MINUTE_MILLIS;
         let place = usize::try_from(minute % 60).unwrap_or_default();
         let Some(counted) = self.minutes.get_mut(place) else {
@@ -72,7 +76,7 @@ impl Requests {
         }
     }
 
-    /// The minutes of the last hour in which a request ended, oldest first.
+    /// The minutes of the last hour in which a request ended that was none for a page, oldest first.
     pub fn minutes(&self, now: Timestamp) -> Vec<Minute> {
         let this = now.as_millis() / MINUTE_MILLIS;
         let first = this.saturating_sub(59);

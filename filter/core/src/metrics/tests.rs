@@ -255,5 +255,6 @@ fn minutes_are_those_of_the_last_hour() {
     assert_eq!(minutes(&requests, 0), [], "a clock that was set back");
     // The place of 1000 is that of 1060.
     requests.note(EndpointLabel::List, ResultLabel::Hit, 1, at(1060, 0));
+    requests.note(EndpointLabel::Page, ResultLabel::Hit, 1, at(1060, 0));
     assert_eq!(minutes(&requests, 1060), [second, last, (1060, 1, 1, 0)]);
 }

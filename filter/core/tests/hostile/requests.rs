@@ -176,7 +176,7 @@ fn row_12_a_path_with_a_part_missing_is_not_found() {
             b"/a.b/c/@v/v1.zip",
             b"/a.b/c/@v/v1.0.0.zip/",
             b"/a.b/c/@v/",
-            b"/",
+            b"//",
         ],
     );
 }

@@ -121,7 +121,7 @@ impl Host {
             Config::from_json(json.as_bytes(), "fuzz").expect("a configuration of this target");
         let host = HostCapabilities {
             environment: Rc::new(|_| Some("a key of more than sixteen bytes".to_owned())),
-            shared: None,
+            ..HostCapabilities::none()
         };
         let gateway =
             Gateway::new(&config, &self.store, &host).expect("the host gives what is asked");

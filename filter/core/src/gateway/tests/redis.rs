@@ -532,7 +532,7 @@ fn a_secret_that_the_host_does_not_hand_on_is_named() {
                 assert_eq!(name, "REDIS_SIGNING_KEY");
                 value.map(str::to_owned)
             }),
-            shared: None,
+            ..HostCapabilities::none()
         };
         Gateway::new(&config, &Rc::default(), &host)
             .map(|_| ())
