@@ -134,7 +134,7 @@ fn identities_are_bounded_and_what_is_pushed_out_is_told() {
     let mut folding = Folding::default();
     let mut events = 0;
     for second in 0..3 {
-        for number in 0..10_000 {
+        for number in 0..40_000 {
             let told = note(&mut folding, &format!("m{number}"), at(second));
             events += told
                 .iter()
@@ -143,19 +143,31 @@ fn identities_are_bounded_and_what_is_pushed_out_is_told() {
         }
     }
     assert_eq!(folding.table.len(), SETS * WAYS);
-    assert_eq!(events + folding.open(), 30_000);
+    assert_eq!(events + folding.open(), 120_000);
+}
+
+#[test]
+fn ten_thousand_that_fail_again_and_again_have_some_ten_thousand_records_a_minute() {
+    let mut folding = Folding::default();
+    let mut told = 0;
+    for count in 0..100_000 {
+        let now = START.after(Duration::from_micros(count * 500));
+        told += note(&mut folding, &format!("m{}", count % 10_000), now).len();
+    }
+    // Of sets of sixteen that get ten, some get seventeen.
+    assert!((10_000..18_000).contains(&told), "{told}");
 }
 
 #[test]
 fn what_is_heard_of_least_lately_gives_way() {
     let mut folding = Folding::default();
     // More than all sets hold, and one that is heard of between any two.
-    for number in 0..20_000 {
-        note(&mut folding, &format!("m{number}"), at(number / 1000));
-        note(&mut folding, "often", at(number / 1000));
+    for number in 0..80_000 {
+        note(&mut folding, &format!("m{number}"), at(number / 2000));
+        note(&mut folding, "often", at(number / 2000));
     }
     let told = note(&mut folding, "often", at(60));
-    assert_eq!(told, [(19_999 + 1 - 1, Window::of(at(60)))]);
+    assert_eq!(told, [(79_999 + 1 - 1, Window::of(at(60)))]);
 }
 
 #[test]
@@ -176,8 +188,8 @@ fn all_windows_end_at_once_and_are_told_bit_by_bit() {
         calls += 1;
     }
     assert_eq!(told, open);
-    // A tick is a tenth of a second: all are told within four.
-    assert!((20..=40).contains(&calls), "{calls}");
+    // A tick is a tenth of a second: all are told within seven.
+    assert!((50..=64).contains(&calls), "{calls}");
 }
 
 #[test]
