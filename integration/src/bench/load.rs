@@ -36,6 +36,8 @@ pub(super) enum Ask {
     EveryModFrom(u64),
     /// The `.mod` of so many of these modules in turn, from the first on, again and again.
     Mods(u64),
+    /// The `.mod` of each module of an endless series that no upstream has, from this number on, each once: 404 is expected.
+    EveryAbsentModFrom(u64),
     /// The archive, of 10 KiB, of so many of these modules in turn, again and again.
     Zips(u64),
 }
@@ -77,13 +79,24 @@ pub(super) fn measure(envoy: &Running, load: &Load) -> Result<Sample> {
     let said = wrk(envoy.local_addr(), load)?;
     let cpu_seconds = cpu_seconds(envoy)? - before;
     let number = |name: &str| said[name].as_f64().unwrap_or_default();
-    let failed: Vec<String> = ["connect", "read", "write", "status", "timeout"]
+    let statuses = if matches!(load.ask, Ask::EveryAbsentModFrom(_)) {
+        number("requests")
+    } else {
+        0.0
+    };
+    let failed: Vec<String> = ["connect", "read", "write", "timeout"]
         .iter()
         .filter(|name| number(name) > 0.0)
         .map(|name| format!("{} {name}", number(name)))
         .collect();
-    if !failed.is_empty() {
-        return Err(format!("errors under load: {} ({load:?})", failed.join(", ")).into());
+    let as_expected = (number("status") - statuses).abs() < 0.5;
+    if !failed.is_empty() || !as_expected {
+        let others = failed.join(", ");
+        let status = number("status");
+        return Err(format!(
+            "errors under load: {status} by status, expected {statuses}; {others} ({load:?})"
+        )
+        .into());
     }
     let sample = Sample {
         requests: number("requests"),
@@ -110,6 +123,15 @@ fn wrk(address: SocketAddr, load: &Load) -> Result<Value> {
         Ask::Path(path) => (path.as_str(), Vec::new()),
         Ask::EveryModFrom(number) => ("/", vec![number.to_string()]),
         Ask::Mods(count) => ("/", vec!["0".to_owned(), count.to_string()]),
+        Ask::EveryAbsentModFrom(number) => (
+            "/",
+            vec![
+                number.to_string(),
+                "0".to_owned(),
+                "mod".to_owned(),
+                "absent.example".to_owned(),
+            ],
+        ),
         Ask::Zips(count) => (
             "/",
             vec!["0".to_owned(), count.to_string(), "zip".to_owned()],

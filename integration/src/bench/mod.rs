@@ -9,6 +9,7 @@ mod calls;
 mod chain;
 mod core;
 mod disk;
+mod failures;
 mod herd;
 mod hit;
 mod load;
@@ -179,6 +180,11 @@ fn groups() -> Vec<Group> {
             doing: "archives of 10 KiB that are on disk",
             keys: &[disk::KEY],
             measure: disk::figures,
+        },
+        Group {
+            doing: "downloads that fail, recorded at all sinks, and not recorded",
+            keys: &[failures::KEY],
+            measure: failures::figures,
         },
         Group {
             doing: "how long a start takes, and the size of the filter",
