@@ -81,6 +81,8 @@ fn go_asks_twice_for_a_4xx_over_https_and_that_is_one_failure() {
         said.contains("(goproxy-wasm: not_found, upstream origin, request "),
         "{said}"
     );
+    let folded = crate::sums::ignored(&station.world.gateway, "second_request");
+    assert!(folded >= 2, "{folded} second requests");
 }
 
 #[test]
@@ -122,6 +124,9 @@ fn go_that_looks_for_a_package_records_nothing_but_what_it_does_not_find() {
         assert!(output.status.success(), "{package}: {}", output.stderr);
     }
     assert_eq!(station.settled(), [] as [Value; 0]);
+    let looked = crate::sums::ignored(&station.world.gateway, "looked_around");
+    let withdrawn = crate::sums::ignored(&station.world.gateway, "withdrawn");
+    assert!(looked > 0 && withdrawn > 0, "{looked}, {withdrawn}");
 }
 
 /// One that leaves while its upstream is silent, and one that leaves in the middle of an archive.

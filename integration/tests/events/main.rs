@@ -7,8 +7,12 @@ mod authority;
 mod world;
 
 mod audit;
+mod burst;
 mod clients;
+mod collector;
 mod failures;
+mod folding;
 mod launched;
 mod quiet;
 mod station;
+mod sums;
