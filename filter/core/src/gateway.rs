@@ -21,6 +21,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use goproxy_pages::Slots;
+
 use crate::cache::shared::Shared;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::capabilities::HostCapabilities;
@@ -33,7 +35,6 @@ use crate::goproxy::Request;
 use crate::head::{Relevant, RequestHead};
 use crate::metrics::{Counters, count};
 use crate::reply::{self, Reply};
-use crate::reports::Slots;
 use crate::store::{Namespace, Store};
 use crate::time::Timestamp;
 use crate::upstream::{Sources, Upstream};

@@ -26,7 +26,6 @@ mod metrics;
 mod redirect;
 mod redis;
 mod reply;
-mod reports;
 mod store;
 #[cfg(test)]
 mod testing;

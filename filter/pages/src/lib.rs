@@ -25,6 +25,8 @@ mod markup;
 pub mod metrics;
 mod page;
 mod report;
+mod shared;
+mod slots;
 mod status;
 mod summary;
 #[cfg(test)]
@@ -37,6 +39,8 @@ pub use goproxy_event::Timestamp;
 pub use html::{POLICY, page};
 pub use page::{PAGES, Page, asked};
 pub use report::{MAX_BYTES, MAX_FAILURES, Minute, Place, Report};
+pub use shared::{SetError, SharedData};
+pub use slots::{Found, Own, Slots};
 pub use status::status;
 
 /// Which gateway a page is of, and when it is made.

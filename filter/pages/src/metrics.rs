@@ -275,9 +275,28 @@ pub fn is_key(text: &str) -> bool {
         && Sample::of(text).is_some()
 }
 
-/// Whether it is the key of a gauge.
-pub fn is_gauge(key: &str) -> bool {
-    Sample::of(key).is_some_and(|sample| sample.family.shape == Shape::Gauge)
+/// Those that are gauges.
+pub fn gauges(samples: &[(String, u64)]) -> Vec<(String, u64)> {
+    let is_gauge =
+        |key: &str| Sample::of(key).is_some_and(|sample| sample.family.shape == Shape::Gauge);
+    let gauges = samples.iter().filter(|(key, _)| is_gauge(key));
+    gauges.cloned().collect()
+}
+
+/// Gauges that are not what they were before. One that is told of no more is 0.
+pub fn changed(before: &[(String, u64)], now: &[(String, u64)]) -> Vec<(String, u64)> {
+    let mut changed = Vec::new();
+    for (key, _) in before {
+        if value(now, key).is_none() {
+            changed.push((key.clone(), 0));
+        }
+    }
+    for (key, value) in now {
+        if self::value(before, key) != Some(*value) {
+            changed.push((key.clone(), *value));
+        }
+    }
+    changed
 }
 
 /// The value of a sample, among those that are sorted by their keys.

@@ -166,6 +166,19 @@ fn a_histogram_is_one_family_with_its_bounds_in_order() {
 }
 
 #[test]
+fn gauges_that_have_changed_are_told_and_those_that_are_gone_are_0() {
+    let all = samples(&[("coalesced_total", 1), ("redis_aside", 2), ("workers", 3)]);
+    let before = gauges(&all);
+    assert_eq!(before, samples(&[("redis_aside", 2), ("workers", 3)]));
+    assert_eq!(changed(&[], &before), before);
+    assert_eq!(changed(&before, &before), []);
+    let now = samples(&[("events_queued.sink.http", 0), ("workers", 3)]);
+    let told = [("redis_aside", 0), ("events_queued.sink.http", 0)];
+    let told = told.map(|(key, value)| (key.to_owned(), value));
+    assert_eq!(changed(&before, &now), told);
+}
+
+#[test]
 fn a_value_of_a_label_cannot_end_it() {
     let page = render(&samples(&[("upstream_aside.upstream.a\"} 1\n\\", 2)]));
     assert!(page.ends_with("goproxy_upstream_aside{upstream=\"a\\\"} 1\\n\\\\\"} 2\n"));

@@ -6,12 +6,11 @@
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use goproxy_pages::{Place, Report, metrics};
+use goproxy_pages::{Own, Place, Report, metrics};
 
 use super::Gateway;
 use crate::event::Sink;
 use crate::metrics::Counters;
-use crate::reports::{Own, Slots};
 use crate::store::Namespace;
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
@@ -49,23 +48,6 @@ impl Reporting {
     fn is_due(&self, now: Timestamp) -> bool {
         let span = if self.has_changed { OFTEN } else { SELDOM };
         self.at.after(span).is_due(span, now)
-    }
-
-    /// Those of the gauges that the host does not have like this. One that is told of no more is 0.
-    fn changed_gauges(&mut self, gauges: Vec<(String, u64)>) -> Vec<(String, u64)> {
-        let mut changed = Vec::new();
-        for (key, _) in &self.gauges {
-            if metrics::value(&gauges, key).is_none() {
-                changed.push((key.clone(), 0));
-            }
-        }
-        for (key, value) in &gauges {
-            if metrics::value(&self.gauges, key) != Some(*value) {
-                changed.push((key.clone(), *value));
-            }
-        }
-        self.gauges = gauges;
-        changed
     }
 }
 
@@ -107,12 +89,13 @@ impl Gateway {
         space.reporting.at = now;
         space.reporting.has_changed = false;
         let gauges = match (&self.slots, own) {
-            (Some(slots), Some(own)) if slots.is_first(own, now) => gauges_of_all(slots, now),
+            (Some(slots), Some(own)) if slots.is_first(own, now) => slots.gauges(now),
             // Somebody else does, or nobody knows who.
             (Some(_), _) => return Vec::new(),
-            (None, _) => gauges_of(&report),
+            (None, _) => metrics::gauges(&report.samples),
         };
-        space.reporting.changed_gauges(gauges)
+        let before = std::mem::replace(&mut space.reporting.gauges, gauges);
+        metrics::changed(&before, &space.reporting.gauges)
     }
 
     /// What all workers of the process tell of this namespace, added up.
@@ -223,30 +206,6 @@ fn place(name: &str, is_aside: bool, since: Option<Timestamp>, start: Timestamp)
         aside: u32::from(is_aside),
         since: since.unwrap_or(start),
     }
-}
-
-/// The gauges of all workers that live, in whatever namespace.
-fn gauges_of_all(slots: &Slots, now: Timestamp) -> Vec<(String, u64)> {
-    let mut sum = Report::default();
-    let mut workers = Vec::new();
-    slots.each(None, now, &mut |found| {
-        for (key, value) in &gauges_of(&found.report) {
-            sum.count(key, *value);
-        }
-        // One that has two namespaces is one still.
-        if !workers.contains(&found.worker) {
-            workers.push(found.worker);
-        }
-    });
-    sum.samples.retain(|(key, _)| key != "workers");
-    sum.count("workers", number(workers.len()));
-    sum.samples
-}
-
-fn gauges_of(report: &Report) -> Vec<(String, u64)> {
-    let samples = report.samples.iter();
-    let gauges = samples.filter(|(key, _)| metrics::is_gauge(key));
-    gauges.cloned().collect()
 }
 
 fn number(number: usize) -> u64 {

@@ -13,6 +13,7 @@ mod redis;
 mod reporting;
 mod requests;
 mod sharing;
+mod slots;
 mod stale;
 
 use std::cell::RefCell;

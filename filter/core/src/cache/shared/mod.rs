@@ -43,7 +43,7 @@ impl Shared {
 }
 
 /// A slot's name.
-pub(crate) fn name(kind: &str, number: u32) -> String {
+fn name(kind: &str, number: u32) -> String {
     [PREFIX, kind, "/", &number.to_string()].concat()
 }
 

@@ -9,12 +9,14 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use goproxy_pages::Report;
+use goproxy_event::Timestamp;
 
-use crate::cache::shared;
-use crate::capabilities::{SetError, SharedData};
-use crate::time::Timestamp;
+use crate::metrics;
+use crate::report::Report;
+use crate::shared::{SetError, SharedData};
 
+/// Of the slots' names: whose they are, as of all that the gateway has in the shared data.
+const PREFIX: &str = "goproxy-wasm/1/report/";
 /// More workers than a machine has cores. One that finds no slot is not in the sum.
 const SLOTS: u32 = 256;
 /// Who has written nothing for so long is dead. A living one writes six times as often.
@@ -25,14 +27,15 @@ const FIRST: &str = "goproxy-slot 1";
 const GONE: &[u8] = b"-";
 
 /// The slots, as one root context sees them.
-pub(crate) struct Slots {
+pub struct Slots {
     host: Rc<dyn SharedData>,
 }
 
 /// A slot of this worker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Own {
-    number: u32,
+pub struct Own {
+    /// Which one it is.
+    pub number: u32,
     /// Nobody else writes this one.
     mark: u64,
 }
@@ -47,18 +50,20 @@ struct Head<'a> {
 }
 
 /// A report of a worker that lives.
-pub(crate) struct Found {
-    /// It is what this slot of ours says.
-    pub(crate) is_own: bool,
+pub struct Found {
+    /// It is what the slot of ours says.
+    pub is_own: bool,
     /// Who wrote it; a worker has one for each namespace.
-    pub(crate) worker: u64,
-    pub(crate) namespace: String,
-    pub(crate) report: Report,
+    pub worker: u64,
+    /// Of whose requests it is.
+    pub namespace: String,
+    /// The report itself.
+    pub report: Report,
 }
 
 impl Slots {
     /// Makes the slots, unless they are there.
-    pub(crate) fn open(host: &Rc<dyn SharedData>) -> Self {
+    pub fn open(host: &Rc<dyn SharedData>) -> Self {
         // They are made in their order.
         if host.get(&name(SLOTS.saturating_sub(1))).is_none() {
             for number in 0..SLOTS {
@@ -72,7 +77,7 @@ impl Slots {
 
     /// Puts a report into the slot that is ours, or into one that becomes ours. `worker` names this worker, and gets its name
     /// with its first slot.
-    pub(crate) fn put(
+    pub fn put(
         &self,
         own: Option<Own>,
         worker: &Cell<u64>,
@@ -118,7 +123,7 @@ impl Slots {
     }
 
     /// Gives a slot back.
-    pub(crate) fn release(&self, own: Own) {
+    pub fn release(&self, own: Own) {
         if let Some(version) = self.version_of(own) {
             // Somebody else has it by now if this fails.
             let _ = self.host.set(&name(own.number), GONE, Some(version));
@@ -126,7 +131,7 @@ impl Slots {
     }
 
     /// Whether no living worker has a slot before this one: such a worker speaks to the host for all.
-    pub(crate) fn is_first(&self, own: Own, now: Timestamp) -> bool {
+    pub fn is_first(&self, own: Own, now: Timestamp) -> bool {
         (0..own.number).all(|number| {
             let found = self.host.get(&name(number));
             found.is_none_or(|(value, _)| alive(&value, now).is_none())
@@ -134,7 +139,7 @@ impl Slots {
     }
 
     /// Reads all reports of workers that live.
-    pub(crate) fn each(&self, own: Option<Own>, now: Timestamp, see: &mut dyn FnMut(Found)) {
+    pub fn each(&self, own: Option<Own>, now: Timestamp, see: &mut dyn FnMut(Found)) {
         for number in 0..SLOTS {
             let Some((value, _)) = self.host.get(&name(number)).filter(|(v, _)| !v.is_empty())
             else {
@@ -152,6 +157,24 @@ impl Slots {
                 });
             }
         }
+    }
+
+    /// The gauges of all workers that live, in whatever namespace, added up.
+    pub fn gauges(&self, now: Timestamp) -> Vec<(String, u64)> {
+        let mut sum = Report::default();
+        let mut workers = Vec::new();
+        self.each(None, now, &mut |found| {
+            for (key, value) in &metrics::gauges(&found.report.samples) {
+                sum.count(key, *value);
+            }
+            // One that has two namespaces is one still.
+            if !workers.contains(&found.worker) {
+                workers.push(found.worker);
+            }
+        });
+        sum.samples.retain(|(key, _)| key != "workers");
+        sum.count("workers", u64::try_from(workers.len()).unwrap_or(u64::MAX));
+        sum.samples
     }
 
     /// The version of our slot, if it is ours still.
@@ -200,9 +223,5 @@ fn alive(value: &[u8], now: Timestamp) -> Option<(Head<'_>, &str)> {
 }
 
 fn name(number: u32) -> String {
-    shared::name("report", number)
+    [PREFIX, &number.to_string()].concat()
 }
-
-#[cfg(test)]
-#[path = "reports_tests.rs"]
-mod tests;

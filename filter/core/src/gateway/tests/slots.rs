@@ -1,7 +1,18 @@
-use super::*;
-use crate::cache::shared::fake::Fake;
-use crate::testing::test;
+//! The slots of reports, on a host's shared data in memory.
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use goproxy_pages::{Own, Report, Slots};
+
+use crate::cache::shared::fake::Fake;
+use crate::capabilities::SharedData;
+use crate::testing::test;
+use crate::time::Timestamp;
+
+/// The name of the second slot.
+const SECOND_SLOT: &str = "goproxy-wasm/1/report/1";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn start() -> Timestamp {
@@ -143,7 +154,7 @@ fn what_is_no_report_is_passed_over() {
     let (fake, [mut one, mut other]) = workers();
     one.put(1, start());
     other.put(2, start());
-    let good = one.slots.host.get(&name(1)).unwrap().0;
+    let good = fake.worker(9).get(SECOND_SLOT).unwrap().0;
     for wrong in [
         &b"x"[..],
         b"\xff\n",
@@ -154,7 +165,7 @@ fn what_is_no_report_is_passed_over() {
         b"goproxy-slot 2 1700000000000 1 1 test\n",
         &good[..good.len() - 1],
     ] {
-        fake.overwrite(&name(1), wrong);
+        fake.overwrite(SECOND_SLOT, wrong);
         assert_eq!(one.seen(start()), [(1, true)], "{:?}", wrong.escape_ascii());
     }
     // Whose slot was overwritten finds one.
