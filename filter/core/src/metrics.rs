@@ -37,8 +37,10 @@ macro_rules! counters {
         }
 
         impl Counters {
-            fn plain(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$(($key, self.$name),)*].into_iter()
+            const KEYS: &[&str] = &[$($key,)*];
+
+            fn plain(&self) -> impl Iterator<Item = u64> {
+                [$(self.$name,)*].into_iter()
             }
         }
     };
@@ -133,8 +135,9 @@ impl Counters {
     }
 
     /// Tells of every sample, always in the same order; what comes to be known later comes last.
+    #[inline(never)]
     pub(crate) fn each(&self, journal: &Journal, tell: &mut Tell<'_>) {
-        for (key, value) in self.plain() {
+        for (key, value) in Self::KEYS.iter().zip(self.plain()) {
             tell(&[key], Some(value));
         }
         for (reason, value) in Missed::names().zip(self.redis_missed.0) {
@@ -148,10 +151,8 @@ impl Counters {
         self.requests.each(tell);
         events::each(journal, tell);
         for (name, counts) in &self.upstreams {
-            for (code, value) in CodeClass::ALL.into_iter().zip(counts) {
-                let family = "upstream_requests_total";
-                tell(&[family, "upstream", name, "code", code], Some(*value));
-            }
+            let family = ["upstream_requests_total", "upstream", name];
+            each_of(&family, "code", (&CodeClass::ALL, counts), true, tell);
         }
     }
 
@@ -164,6 +165,23 @@ impl Counters {
             }
         });
         found
+    }
+}
+
+/// Tells of all values of one label. Errors are told of in any case: the first is seen to come only where there was a 0 before.
+#[inline(never)]
+fn each_of(
+    family: &[&str; 3],
+    label: &str,
+    (names, values): (&[&str], &[u64]),
+    is_told: bool,
+    tell: &mut Tell<'_>,
+) {
+    let [family, first, value_of_first] = *family;
+    for (name, value) in names.iter().zip(values) {
+        let is_told = is_told || *name == "error";
+        let parts = [family, first, value_of_first, label, *name];
+        tell(&parts, is_told.then_some(*value));
     }
 }
 

@@ -7,23 +7,29 @@
 /// What every metric's name begins with.
 pub const PREFIX: &str = "goproxy_";
 
-/// The upper bounds of a histogram's buckets, in milliseconds, each with its label's value.
-pub const BUCKETS: [(u64, &str); 15] = [
-    (1, "1"),
-    (5, "5"),
-    (10, "10"),
-    (25, "25"),
-    (50, "50"),
-    (100, "100"),
-    (250, "250"),
-    (500, "500"),
-    (1000, "1000"),
-    (2500, "2500"),
-    (5000, "5000"),
-    (10_000, "10000"),
-    (30_000, "30000"),
-    (60_000, "60000"),
-    (u64::MAX, "+Inf"),
+/// The upper bounds of a histogram's buckets, in milliseconds; nothing exceeds the last.
+pub const BUCKETS: [u64; 15] = [
+    1,
+    5,
+    10,
+    25,
+    50,
+    100,
+    250,
+    500,
+    1000,
+    2500,
+    5000,
+    10_000,
+    30_000,
+    60_000,
+    u64::MAX,
+];
+
+/// The same, as their label has them.
+pub const BOUNDS: [&str; 15] = [
+    "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "30000",
+    "60000", "+Inf",
 ];
 
 /// The label of a bucket's upper bound.
@@ -264,6 +270,7 @@ impl<'a> Sample<'a> {
 }
 
 /// The key of a sample: its name, and then label and value in turns.
+#[inline(never)]
 pub fn key(parts: &[&str]) -> String {
     parts.join(".")
 }
@@ -276,6 +283,7 @@ pub fn is_key(text: &str) -> bool {
 }
 
 /// Those that are gauges.
+#[inline(never)]
 pub fn gauges(samples: &[(String, u64)]) -> Vec<(String, u64)> {
     let is_gauge =
         |key: &str| Sample::of(key).is_some_and(|sample| sample.family.shape == Shape::Gauge);
@@ -284,6 +292,7 @@ pub fn gauges(samples: &[(String, u64)]) -> Vec<(String, u64)> {
 }
 
 /// Gauges that are not what they were before. One that is told of no more is 0.
+#[inline(never)]
 pub fn changed(before: &[(String, u64)], now: &[(String, u64)]) -> Vec<(String, u64)> {
     let mut changed = Vec::new();
     for (key, _) in before {
@@ -375,7 +384,7 @@ fn render_histogram(page: &mut String, samples: &[(String, u64)], count: &Sample
             render_sample(page, &sample, value);
         }
     };
-    for (_, bound) in BUCKETS {
+    for bound in BOUNDS {
         write("_bucket", bound);
     }
     write("_sum", "");

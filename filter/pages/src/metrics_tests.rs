@@ -130,11 +130,20 @@ goproxy_build_info{version=\"0.1.0\"} 1
 }
 
 #[test]
+fn a_bucket_is_called_as_its_bound() {
+    for (bound, name) in BUCKETS.into_iter().zip(BOUNDS) {
+        let name = name.replace("+Inf", &u64::MAX.to_string());
+        assert_eq!(bound.to_string(), name);
+    }
+    assert!(BUCKETS.is_sorted());
+}
+
+#[test]
 fn a_histogram_is_one_family_with_its_bounds_in_order() {
     let mut all = Vec::new();
     for endpoint in ["mod", "list"] {
         let name = "request_duration_milliseconds";
-        for (place, (_, bound)) in BUCKETS.iter().enumerate() {
+        for (place, bound) in BOUNDS.iter().enumerate() {
             let key = format!("{name}_bucket.endpoint.{endpoint}.le.{bound}");
             all.push((key, u64::try_from(place).unwrap()));
         }

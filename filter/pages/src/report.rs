@@ -74,6 +74,7 @@ pub struct Minute {
 
 impl Report {
     /// Adds to a sample, which is made if there is none.
+    #[inline(never)]
     pub fn count(&mut self, key: &str, by: u64) {
         let found = self.samples.binary_search_by(|(k, _)| k.as_str().cmp(key));
         match found {
@@ -90,6 +91,7 @@ impl Report {
     }
 
     /// Adds what another worker tells.
+    #[inline(never)]
     pub fn add(&mut self, other: Self) {
         if other.at >= self.at {
             self.at = other.at;
@@ -157,6 +159,7 @@ impl Report {
     }
 
     /// The text that [`Report::read`] reads.
+    #[inline(never)]
     pub fn write(&self) -> String {
         let mut text = Text(String::with_capacity(8 * 1024));
         text.0.push_str(FIRST);
@@ -191,6 +194,7 @@ impl Report {
     }
 
     /// Reads what [`Report::write`] wrote, and nothing else.
+    #[inline(never)]
     pub fn read(text: &str) -> Option<Self> {
         if text.len() > MAX_BYTES {
             return None;
@@ -216,6 +220,7 @@ impl Report {
         Some(report)
     }
 
+    #[inline(never)]
     fn take(&mut self, kind: &str, mut words: Words<'_>) -> Option<()> {
         match kind {
             "s" => {

@@ -63,6 +63,7 @@ pub struct Found {
 
 impl Slots {
     /// Makes the slots, unless they are there.
+    #[inline(never)]
     pub fn open(host: &Rc<dyn SharedData>) -> Self {
         // They are made in their order.
         if host.get(&name(SLOTS.saturating_sub(1))).is_none() {
@@ -77,6 +78,7 @@ impl Slots {
 
     /// Puts a report into the slot that is ours, or into one that becomes ours. `worker` names this worker, and gets its name
     /// with its first slot.
+    #[inline(never)]
     pub fn put(
         &self,
         own: Option<Own>,
@@ -131,6 +133,7 @@ impl Slots {
     }
 
     /// Whether no living worker has a slot before this one: such a worker speaks to the host for all.
+    #[inline(never)]
     pub fn is_first(&self, own: Own, now: Timestamp) -> bool {
         (0..own.number).all(|number| {
             let found = self.host.get(&name(number));
@@ -139,6 +142,7 @@ impl Slots {
     }
 
     /// Reads all reports of workers that live.
+    #[inline(never)]
     pub fn each(&self, own: Option<Own>, now: Timestamp, see: &mut dyn FnMut(Found)) {
         for number in 0..SLOTS {
             let Some((value, _)) = self.host.get(&name(number)).filter(|(v, _)| !v.is_empty())
@@ -160,6 +164,7 @@ impl Slots {
     }
 
     /// The gauges of all workers that live, in whatever namespace, added up.
+    #[inline(never)]
     pub fn gauges(&self, now: Timestamp) -> Vec<(String, u64)> {
         let mut sum = Report::default();
         let mut workers = Vec::new();

@@ -59,6 +59,7 @@ impl Gateway {
 
     /// What was counted in this gateway's namespace since this was called last, by any gateway of the namespace: keys and
     /// increments.
+    #[inline(never)]
     pub fn take_counts(&mut self) -> Vec<(String, u64)> {
         let mut space = self.space.borrow_mut();
         let Namespace {
@@ -75,6 +76,7 @@ impl Gateway {
 
     /// On every tick: tells the other workers what was counted here. If this one speaks to the host for all of them, what comes
     /// back are the gauges that have changed: keys and values.
+    #[inline(never)]
     pub fn publish(&mut self, now: Timestamp) -> Vec<(String, u64)> {
         let mut space = self.space.borrow_mut();
         space.reporting.since.get_or_insert(now);
@@ -139,6 +141,7 @@ impl Namespace {
     }
 
     /// What this worker tells.
+    #[inline(never)]
     fn report(&self, now: Timestamp) -> Report {
         let since = self.reporting.since.unwrap_or(now);
         let mut report = Report {

@@ -1,25 +1,27 @@
 //! What became of events, as their journal counts it.
 
-use super::Tell;
+use super::{Tell, each_of};
 use crate::event::{Journal, Sink};
 
 /// The sinks, and what they are called.
 const SINKS: [(Sink, &str); 2] = [(Sink::Stdout, "stdout"), (Sink::Http, "http")];
 
+/// What becomes of an event.
+const RESULTS: [&str; 5] = ["emitted", "delivered", "suppressed", "dropped", "refused"];
+
 /// Tells of what only grows.
 pub(super) fn each(journal: &Journal, tell: &mut Tell<'_>) {
     for (sink, name) in SINKS {
         let tally = journal.tally(sink);
-        for (result, value) in [
-            ("emitted", tally.emitted),
-            ("delivered", tally.delivered),
-            ("suppressed", tally.suppressed),
-            ("dropped", tally.dropped),
-            ("refused", tally.refused),
-        ] {
-            let parts = ["events_total", "sink", name, "result", result];
-            tell(&parts, Some(value));
-        }
+        let values = [
+            tally.emitted,
+            tally.delivered,
+            tally.suppressed,
+            tally.dropped,
+            tally.refused,
+        ];
+        let family = ["events_total", "sink", name];
+        each_of(&family, "result", (&RESULTS, &values), true, tell);
     }
     let counts = journal.counts();
     for (reason, value) in [

@@ -3,10 +3,10 @@
 //! To note one is some additions in arrays: it is on the way of every hit.
 
 use goproxy_pages::Minute;
-use goproxy_pages::metrics::{BOUND, BUCKETS};
+use goproxy_pages::metrics::{BOUND, BOUNDS, BUCKETS};
 
 use super::labels::{EndpointLabel, ResultLabel};
-use super::{Tell, count};
+use super::{Tell, count, each_of};
 use crate::time::Timestamp;
 
 const MINUTES: usize = 60;
@@ -99,21 +99,19 @@ impl Requests {
             for by in counted.results {
                 number = number.saturating_add(by);
             }
-            let told = |value: u64| (number > 0).then_some(value);
-            for (result, value) in ResultLabel::ALL.into_iter().zip(counted.results) {
-                let parts = ["requests_total", "endpoint", endpoint, "result", result];
-                let is_told = number > 0 || result == "error";
-                tell(&parts, is_told.then_some(value));
-            }
+            let is_told = number > 0;
+            let family = ["requests_total", "endpoint", endpoint];
+            let results = (&ResultLabel::ALL[..], &counted.results[..]);
+            each_of(&family, "result", results, is_told, tell);
+            let mut buckets = counted.durations;
             let mut cumulative = 0_u64;
-            for ((_, bound), value) in BUCKETS.into_iter().zip(counted.durations) {
-                cumulative = cumulative.saturating_add(value);
-                let family = "request_duration_milliseconds_bucket";
-                tell(
-                    &[family, "endpoint", endpoint, BOUND, bound],
-                    told(cumulative),
-                );
+            for bucket in &mut buckets {
+                cumulative = cumulative.saturating_add(*bucket);
+                *bucket = cumulative;
             }
+            let family = ["request_duration_milliseconds_bucket", "endpoint", endpoint];
+            each_of(&family, BOUND, (&BOUNDS, &buckets), is_told, tell);
+            let told = |value: u64| is_told.then_some(value);
             let family = "request_duration_milliseconds_sum";
             tell(&[family, "endpoint", endpoint], told(counted.sum));
             let family = "request_duration_milliseconds_count";
@@ -127,7 +125,7 @@ impl Counted {
         if let Some(counter) = self.results.get_mut(result as usize) {
             count(counter);
         }
-        let place = BUCKETS.iter().position(|(bound, _)| millis <= *bound);
+        let place = BUCKETS.iter().position(|bound| millis <= *bound);
         if let Some(counter) = place.and_then(|place| self.durations.get_mut(place)) {
             count(counter);
         }
