@@ -163,6 +163,44 @@ fn requests_are_counted_by_what_was_asked_for_and_what_became_of_it() {
 }
 
 #[test]
+fn the_gateways_own_page_says_the_same_as_envoys() {
+    let world = start();
+    let mut clients = connect(&world, 2);
+    for (path, status) in [
+        (MOD, 200),
+        (MOD, 200),
+        ("/example.com/none/@v/v1.0.0.mod", 404),
+        ("/example.com/large/@v/v1.0.0.zip", 200),
+    ] {
+        for client in &mut clients {
+            assert_eq!(ask(client, path).status, status, "{path}");
+        }
+    }
+    await_value(&world, "workers", &[], 2);
+    for client in &mut clients {
+        eventually("both pages say the same", || {
+            let answer = ask(client, "/-/metrics");
+            assert_eq!(answer.status, 200);
+            let own = Page::read(&answer.text());
+            own.assert_listed();
+            // To look at the page is a request too.
+            own.without("endpoint", "page") == page(&world).without("endpoint", "page")
+        });
+    }
+    let text = ask(&mut clients[0], "/-/metrics").text();
+    for family in FAMILIES {
+        let is_there = text.contains(&format!("# TYPE goproxy_{} ", family.name));
+        assert!(
+            is_there || OF_REDIS.contains(&family.name),
+            "{}",
+            family.name
+        );
+    }
+    assert!(text.contains("# TYPE goproxy_request_duration_milliseconds histogram\n"));
+    assert!(!text.contains("example.com"), "no metric names a module");
+}
+
+#[test]
 fn a_client_that_leaves_is_gone_and_no_error() {
     let world = start();
     let held = world.fault(MOD, "hold", json!({}));

@@ -9,7 +9,7 @@ pub(crate) struct Page {
 }
 
 /// One line.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sample {
     /// Without the prefix.
     name: String,
@@ -44,6 +44,21 @@ impl Page {
         let value = found.next().map(|sample| sample.value);
         assert!(found.next().is_none(), "{name} {labels:?} twice");
         value
+    }
+
+    /// All samples but those that a label's value sets apart, in an order of their own.
+    pub(crate) fn without(&self, label: &str, value: &str) -> Vec<Sample> {
+        let apart = |(l, v): &(String, String)| l == label && v == value;
+        let samples = self.samples.iter();
+        let mut rest: Vec<_> = samples
+            .filter(|sample| !sample.labels.iter().any(apart))
+            .cloned()
+            .collect();
+        for sample in &mut rest {
+            sample.labels.sort();
+        }
+        rest.sort();
+        rest
     }
 
     /// All samples of a family.
