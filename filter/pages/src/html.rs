@@ -255,9 +255,15 @@ impl Page<'_> {
         let held = [("tier", tier)];
         if has(self.report, "cache_entries", &held) {
             self.grouped(sum(self.report, "cache_entries", &held));
-            self.raw(" objects, ");
-            self.grouped(sum(self.report, "cache_bytes", &held) / (1024 * 1024));
-            self.raw(" MiB");
+            self.raw(" held, ");
+            let kib = sum(self.report, "cache_bytes", &held) / 1024;
+            let (size, unit) = if kib < 1024 {
+                (kib, " KiB")
+            } else {
+                (kib / 1024, " MiB")
+            };
+            self.grouped(size);
+            self.raw(unit);
         }
         self.raw("</span></p></div>");
     }

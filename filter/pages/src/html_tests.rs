@@ -140,7 +140,7 @@ fn it_says_how_the_gateway_is() {
         "0123456789abcdef",
         "<span>memory</span><span>90\u{202f}%</span>",
         "<rect class=\"hits\" width=\"90.0%\"",
-        "12\u{202f}345 objects, 28 MiB",
+        "12\u{202f}345 held, 28 MiB",
         "<td>from an upstream</td><td>900</td>",
         "<b class=\"mono\">example.com/M@v1.0.0</b>",
         "href=\"/go/-/explain?path=/example.com/!m/@v/v1.0.0.zip\"",
