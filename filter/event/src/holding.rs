@@ -76,6 +76,14 @@ impl Holding {
         pushed_out.map_or(Fate::Held, |held| Fate::PushedOut(held.event, held.times))
     }
 
+    /// The same client was told the same again: what it was told last is what `go` shows.
+    pub(super) fn again(&mut self, event: Event) {
+        let mut all = self.held.iter_mut();
+        if let Some(held) = all.find(|held| held.event.identity() == event.identity()) {
+            held.event = event;
+        }
+    }
+
     /// A version was found: how many events are no failures therefore.
     pub(super) fn found(&mut self, module: &str, version: &str, now: Timestamp) -> u64 {
         let before = self.open();

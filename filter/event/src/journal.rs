@@ -111,6 +111,7 @@ impl Journal {
                 .is_second_request(event.identity(), asker.asks_first, now, &mut told)
         {
             add(&mut self.counts.second_requests, 1);
+            self.holding.again(event);
             return self.tell(told, settings, now);
         }
         add(&mut self.counts.noted, 1);

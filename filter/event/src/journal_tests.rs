@@ -203,7 +203,11 @@ fn the_second_request_for_a_version_that_is_nowhere_takes_no_line_away() {
         asks_first: false,
         ..GO
     };
-    journal.failed(&failure, again, &settings, at(5));
+    let shown = Failure {
+        request_id: "what go shows",
+        ..failure
+    };
+    journal.failed(&shown, again, &settings, at(5));
     assert_eq!((journal.counts().noted, journal.open()), (1, 1));
     for tick in 0..30 {
         journal.due(&settings, 0, at(100 * tick));
@@ -217,6 +221,7 @@ fn the_second_request_for_a_version_that_is_nowhere_takes_no_line_away() {
         journal.open()
     );
     assert_eq!(lines[0]["suppressed"], 0);
+    assert_eq!(lines[0]["request_id"], "what go shows");
 }
 
 #[test]
