@@ -9,6 +9,28 @@ const SINKS: [(Sink, &str); 2] = [(Sink::Stdout, "stdout"), (Sink::Http, "http")
 /// What becomes of an event.
 const RESULTS: [&str; 5] = ["emitted", "delivered", "suppressed", "dropped", "refused"];
 
+/// What only grows, added up.
+pub(super) fn sum(journal: &Journal) -> u64 {
+    let counts = journal.counts();
+    let mut sum = counts
+        .looked_around
+        .wrapping_add(counts.second_requests)
+        .wrapping_add(counts.withdrawn);
+    for (sink, _) in SINKS {
+        let tally = journal.tally(sink);
+        for value in [
+            tally.emitted,
+            tally.delivered,
+            tally.suppressed,
+            tally.dropped,
+            tally.refused,
+        ] {
+            sum = sum.wrapping_add(value);
+        }
+    }
+    sum
+}
+
 /// Tells of what only grows.
 pub(super) fn each(journal: &Journal, tell: &mut Tell<'_>) {
     for (sink, name) in SINKS {

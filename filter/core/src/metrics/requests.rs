@@ -15,6 +15,7 @@ const MINUTE_MILLIS: u64 = 60_000;
 /// Requests that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requests {
+    number: u64,
     endpoints: [Counted; EndpointLabel::ALL.len()],
     /// Each in the place that its number modulo 60 says, as long as no later one is there.
     minutes: [Minute; MINUTES],
@@ -33,6 +34,7 @@ struct Counted {
 impl Default for Requests {
     fn default() -> Self {
         Self {
+            number: 0,
             endpoints: [Counted::default(); EndpointLabel::ALL.len()],
             minutes: [Minute::default(); MINUTES],
         }
@@ -48,6 +50,7 @@ impl Requests {
         millis: u64,
         now: Timestamp,
     ) {
+        count(&mut self.number);
         if let Some(counted) = self.endpoints.get_mut(endpoint as usize) {
             counted.note(result, millis);
         }
@@ -74,6 +77,11 @@ impl Requests {
         if result == ResultLabel::Error {
             count(&mut counted.failures);
         }
+    }
+
+    /// How many there were.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// The minutes of the last hour in which a request ended that was none for a page, oldest first.

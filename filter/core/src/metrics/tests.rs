@@ -233,6 +233,30 @@ fn a_place_in_the_order_is_never_another_samples() {
 }
 
 #[test]
+fn whatever_is_counted_is_told() {
+    let mut exported = Exported::default();
+    let mut counters = Counters::default();
+    let journal = Journal::default();
+    let mut told = |counters: &Counters| exported.take(counters, &journal).len();
+    assert!(told(&counters) > 50);
+    assert_eq!(told(&counters), 0);
+    counters.note_failure(ErrorType::Timeout);
+    assert_eq!(told(&counters), 1);
+    counters.redis_missed.count(Missed::Timeout);
+    assert_eq!(told(&counters), 1);
+    count(&mut counters.late_outcomes_total);
+    assert_eq!(told(&counters), 1);
+    counters.expect_upstream(&"up".into());
+    assert_eq!(told(&counters), CodeClass::ALL.len());
+    counters.note_upstream(&"up".into(), CodeClass::C2xx);
+    assert_eq!(told(&counters), 1);
+    let requests = &mut counters.requests;
+    requests.note(EndpointLabel::List, ResultLabel::Hit, 0, at(0, 0));
+    assert!(told(&counters) > 20, "all of the endpoint");
+    assert_eq!(told(&counters), 0);
+}
+
+#[test]
 fn minutes_are_those_of_the_last_hour() {
     let mut requests = Requests::default();
     let mut note =

@@ -471,10 +471,14 @@ impl Run {
         let configuring = of(Callback::Configure).map_or(0, |tally| tally.total());
         let (slots, beyond) = (2 * 4096, 4352);
         prop_assert!(configuring <= slots + (beyond + 20) * self.configurations);
+        // Each worker makes each metric known once: to define it and to add to it are two calls. A tick tells of what has
+        // changed, which is some twenty after any request, and looks at the slots of reports.
+        let metrics = 2 * 2 * 200;
         let allowed = configuring
+            + metrics
             + 20 * self.paths.len() as u64
             + 28 * entries(Callback::HttpCallResponse)
-            + 9 * entries(Callback::Tick)
+            + 40 * entries(Callback::Tick)
             + 8 * entries(Callback::QueueReady)
             + 8 * entries(Callback::ResponseBody)
             + 60 * self.configurations;

@@ -61,7 +61,11 @@ fn callouts_of(host: &Host, path: &str) -> Vec<Callout> {
 fn all_names_say_whose_they_are_and_are_made_while_configuring() -> Outcome {
     let mut host = workers(3)?;
     let (names, _) = host.shared_data();
-    assert_eq!(names, 4097, "a slot for each flight, and the size");
+    assert_eq!(
+        names,
+        4096 + 256 + 1,
+        "a slot for each flight and each report, and the size"
+    );
     fetch(&mut host, 1, MOD, BODY)?;
     assert_eq!(host.shared_data().0, names + 1);
     for (name, _) in host.shared_values() {
@@ -346,9 +350,9 @@ fn bytes_that_are_shared_never_exceed_the_size() -> Outcome {
     fetch(&mut host, 0, MOD, BODY)?;
     let hit = get(&mut host, 1, MOD)?;
     assert_eq!(reply(&host, hit).text(), BODY);
-    // Those of 2 MiB (256 small, 16 large), of the flights and of the size.
+    // Those of 2 MiB (256 small, 16 large), of the flights, of the reports and of the size.
     let (names, _) = host.shared_data();
-    assert!(names <= 256 + 16 + 4096 + 1, "{names}");
+    assert!(names <= 256 + 16 + 4096 + 256 + 1, "{names}");
     host.new_configuration(&forgetful("0B"))?;
     assert_eq!(shared(&host), (0, 0), "off: all is given back");
     host.check()
