@@ -5,6 +5,7 @@ use goproxy_pages::{Report, metrics};
 use super::*;
 use crate::cache::shared::fake::Fake;
 use crate::capabilities::SharedData;
+use crate::testing::test;
 
 #[test]
 fn counts_are_told_once() {
