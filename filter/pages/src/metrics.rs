@@ -2,7 +2,7 @@
 //!
 //! A sample's key is its name and, for each label in the family's order, `.label.value`. A host's exporter has it as
 //! [`PREFIX`] and the key; Envoy takes the labels out of that by `stats_tags`. Of two labels only the first one's values may
-//! hold a dot.
+//! hold a dot, and the bounds of buckets.
 
 /// What every metric's name begins with.
 pub const PREFIX: &str = "goproxy_";
@@ -26,10 +26,10 @@ pub const BUCKETS: [u64; 15] = [
     u64::MAX,
 ];
 
-/// The same, as their label has them.
+/// The same in seconds, as their label has them.
 pub const BOUNDS: [&str; 15] = [
-    "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "30000",
-    "60000", "+Inf",
+    "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30",
+    "60", "+Inf",
 ];
 
 /// The label of a bucket's upper bound.
@@ -92,8 +92,8 @@ pub const FAMILIES: &[Family] = &[
         "Requests of clients, by what was asked for and what became of it.",
     ),
     Family {
-        name: "request_duration_milliseconds",
-        help: "Time from a request's head to the end of its answer, by what was asked for.",
+        name: "request_duration_seconds",
+        help: "Time from a request's head to the end of its answer, by what was asked for; the sum is in whole seconds.",
         shape: Shape::Histogram,
         labels: &["endpoint"],
     },
@@ -250,7 +250,10 @@ impl<'a> Sample<'a> {
         }
         let mut labels = Vec::with_capacity(names.len());
         while let Some(name) = names.pop() {
-            let (before, value) = if names.is_empty() {
+            let (before, value) = if name == BOUND {
+                // `0.005` has a dot; what stands before it has no bound.
+                rest.split_once(".le.")?
+            } else if names.is_empty() {
                 ("", rest.strip_prefix(name)?.strip_prefix('.')?)
             } else {
                 let (before, value) = rest.rsplit_once('.')?;

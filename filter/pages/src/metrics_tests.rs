@@ -55,15 +55,20 @@ fn a_key_has_the_labels_of_its_family_in_their_order() {
         ("requests_total.endpoint.list.result.", false),
         ("requests_total.endpoint..result.hit", false),
         ("requests_total.endpoint.list.result.hit.le.5", false),
-        ("request_duration_milliseconds.endpoint.list", false),
-        ("request_duration_milliseconds_sum.endpoint.list", true),
+        ("request_duration_seconds.endpoint.list", false),
+        ("request_duration_seconds_sum.endpoint.list", true),
         (
-            "request_duration_milliseconds_bucket.endpoint.list.le.+Inf",
+            "request_duration_seconds_bucket.endpoint.list.le.+Inf",
             true,
         ),
-        ("request_duration_milliseconds_bucket.endpoint.list", false),
         (
-            "request_duration_milliseconds_sum.endpoint.list.le.5",
+            "request_duration_seconds_bucket.endpoint.list.le.0.005",
+            true,
+        ),
+        ("request_duration_seconds_bucket.endpoint.list.le.", false),
+        ("request_duration_seconds_bucket.endpoint.list", false),
+        (
+            "request_duration_seconds_sum.endpoint.list.le.5",
             true, // an endpoint of that name
         ),
         ("build_info.version.0.1.0", true),
@@ -132,8 +137,11 @@ goproxy_build_info{version=\"0.1.0\"} 1
 #[test]
 fn a_bucket_is_called_as_its_bound() {
     for (bound, name) in BUCKETS.into_iter().zip(BOUNDS) {
-        let name = name.replace("+Inf", &u64::MAX.to_string());
-        assert_eq!(bound.to_string(), name);
+        let seconds = match bound {
+            u64::MAX => "+Inf".to_owned(),
+            millis => (f64::from(u32::try_from(millis).unwrap()) / 1000.0).to_string(),
+        };
+        assert_eq!(seconds, name);
     }
     assert!(BUCKETS.is_sorted());
 }
@@ -142,7 +150,7 @@ fn a_bucket_is_called_as_its_bound() {
 fn a_histogram_is_one_family_with_its_bounds_in_order() {
     let mut all = Vec::new();
     for endpoint in ["mod", "list"] {
-        let name = "request_duration_milliseconds";
+        let name = "request_duration_seconds";
         for (place, bound) in BOUNDS.iter().enumerate() {
             let key = format!("{name}_bucket.endpoint.{endpoint}.le.{bound}");
             all.push((key, u64::try_from(place).unwrap()));
@@ -161,15 +169,15 @@ fn a_histogram_is_one_family_with_its_bounds_in_order() {
     assert_eq!(
         bounds,
         [
-            "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000",
-            "30000", "60000", "+Inf"
+            "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10",
+            "30", "60", "+Inf"
         ]
     );
     assert_eq!(page.matches("# TYPE").count(), 1, "{page}");
-    assert!(page.contains("# TYPE goproxy_request_duration_milliseconds histogram\n"));
+    assert!(page.contains("# TYPE goproxy_request_duration_seconds histogram\n"));
     assert!(page.ends_with(
-        "goproxy_request_duration_milliseconds_sum{endpoint=\"mod\"} 12345\n\
-         goproxy_request_duration_milliseconds_count{endpoint=\"mod\"} 14\n"
+        "goproxy_request_duration_seconds_sum{endpoint=\"mod\"} 12345\n\
+         goproxy_request_duration_seconds_count{endpoint=\"mod\"} 14\n"
     ));
     assert_eq!(page.lines().count(), 2 + 2 * 17);
 }

@@ -6,6 +6,7 @@ mod mortal;
 mod world;
 
 mod dashboard;
+mod exporters;
 mod files;
 mod page;
 mod rules;

@@ -24,6 +24,18 @@ fn so_do_those_that_look_at_days() {
     files::assert_promtool(&["test", "rules", TESTS[1]]);
 }
 
+/// promtool takes groups in any order, and an alert before what it looks at sees nothing.
+#[test]
+fn the_tests_compute_the_groups_in_the_order_of_the_file() {
+    let rules = files::yaml("prometheus/goproxy.rules.yml");
+    let groups = rules["groups"].as_array().expect("groups");
+    let names: Value = groups.iter().map(|group| group["name"].clone()).collect();
+    for file in TESTS {
+        let tests = files::yaml(&format!("prometheus/{file}"));
+        assert_eq!(tests["group_eval_order"], names, "{file}");
+    }
+}
+
 #[test]
 fn each_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() {
     let (mut fires, mut silent) = (BTreeSet::new(), BTreeSet::new());

@@ -117,12 +117,13 @@ impl Requests {
                 cumulative = cumulative.saturating_add(*bucket);
                 *bucket = cumulative;
             }
-            let family = ["request_duration_milliseconds_bucket", "endpoint", endpoint];
+            let family = ["request_duration_seconds_bucket", "endpoint", endpoint];
             each_of(&family, BOUND, (&BOUNDS, &buckets), is_told, tell);
             let told = |value: u64| is_told.then_some(value);
-            let family = "request_duration_milliseconds_sum";
-            tell(&[family, "endpoint", endpoint], told(counted.sum));
-            let family = "request_duration_milliseconds_count";
+            let family = "request_duration_seconds_sum";
+            // Hosts count in whole numbers: the sum is at most a second too low.
+            tell(&[family, "endpoint", endpoint], told(counted.sum / 1000));
+            let family = "request_duration_seconds_count";
             tell(&[family, "endpoint", endpoint], told(number));
         }
     }
