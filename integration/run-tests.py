@@ -26,7 +26,7 @@ from get import get  # noqa: E402
 
 # Seconds a suite may take; one that hangs must not hang the whole run.
 LIMIT = 1800
-CORES = ["goproxy-config", "goproxy-core", "goproxy-event", "goproxy-pages", "goproxy-protocol"]
+CORES = ["goproxy-config", "goproxy-core", "goproxy-event", "goproxy-json", "goproxy-pages", "goproxy-protocol"]
 PACKAGE, STRICT = "goproxy-integration", "goproxy-strict-host"
 PLUGIN_TEST = "wasm_imports"
 # Test programs of the package, and the tool without which each is skipped. Within them its absence is a failure.

@@ -101,7 +101,7 @@ fn a_refused_configuration_is_told_with_its_file_and_path() -> Result<(), Box<dy
     let expected = [
         "bad.json: routes[0].chian: unknown field, expected one of modules, chain, freshness",
         "bad.json: routes[0].chain[0]: expected the name of an upstream, or an object such as {\"on\": \"any_error\", \"to\": \"mirror\"}, got 1",
-        "-: expected JSON: EOF while parsing an object at line 1 column 1",
+        "-: expected JSON, got its end at line 1 column 2",
     ];
     assert_eq!(err.lines().collect::<Vec<_>>(), expected);
     Ok(())

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use goproxy_json::Reader;
 
 use super::MAX_BYTES;
 use super::error::{Echo, Problems};
 use super::read::At;
+
+/// A value may be nested so deep.
+const MAX_DEPTH: u8 = 128;
 
 /// A JSON value. Of numbers only whole ones are kept: no field is another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,15 +29,85 @@ pub enum Node {
 }
 
 impl Node {
-    /// Reads one JSON value with nothing behind it, at most 128 levels deep.
+    /// Reads one JSON value with nothing behind it, at most [`MAX_DEPTH`] levels deep.
     ///
     /// # Errors
-    /// Where it is no JSON; no part of it is in the text.
-    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let node = Self::deserialize(&mut reader)?;
-        reader.end().map(|()| node)
+    /// Where it is no JSON.
+    pub fn parse(bytes: &[u8]) -> Result<Self, NotJson> {
+        let mut reader = Reader::new(bytes);
+        let node = node(&mut reader, MAX_DEPTH);
+        let is_all = reader.peek().is_none();
+        let at = bytes.len().saturating_sub(reader.left());
+        node.filter(|_| is_all)
+            .ok_or_else(|| NotJson::at(bytes, at))
     }
+}
+
+/// Where something is no JSON. No part of it is in the text: it may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotJson {
+    line: usize,
+    column: usize,
+    /// It ended too early; what is there may be JSON.
+    pub is_cut_off: bool,
+}
+
+impl NotJson {
+    fn at(bytes: &[u8], at: usize) -> Self {
+        let before = bytes.get(..at).unwrap_or(bytes);
+        let line_ends = before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.rsplit(|byte| *byte == b'\n').next();
+        Self {
+            line: line_ends.saturating_add(1),
+            column: line.unwrap_or_default().len().saturating_add(1),
+            is_cut_off: at == bytes.len(),
+        }
+    }
+}
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let got = if self.is_cut_off {
+            "its end"
+        } else {
+            "something else"
+        };
+        write!(f, "got {got} at line {} column {}", self.line, self.column)
+    }
+}
+
+/// Reads a value that is at most so deep.
+fn node(reader: &mut Reader<'_>, depth: u8) -> Option<Node> {
+    let deeper = depth.checked_sub(1)?;
+    Some(match reader.peek()? {
+        b'{' => {
+            let mut fields = Vec::new();
+            reader.fields(&mut |reader, name| {
+                fields.push((name.into_owned(), node(reader, deeper)?));
+                Some(())
+            })?;
+            Node::Object(fields)
+        }
+        b'[' => {
+            let mut nodes = Vec::new();
+            reader.array(&mut |reader| {
+                nodes.push(node(reader, deeper)?);
+                Some(())
+            })?;
+            Node::List(nodes)
+        }
+        b'"' => Node::Text(reader.text()?.into_owned()),
+        _ => match reader.word()? {
+            b"null" => Node::Null,
+            b"true" => Node::Bool(true),
+            b"false" => Node::Bool(false),
+            number => Node::Number(
+                std::str::from_utf8(number)
+                    .ok()
+                    .and_then(|n| n.parse().ok()),
+            ),
+        },
+    })
 }
 
 impl fmt::Display for Node {
@@ -73,66 +146,9 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
     }
     match Node::parse(bytes) {
         Ok(node) => Some(node),
-        // The error's text ends with the line and the column.
         Err(error) => {
-            problems.add(At::Root, format!("expected JSON: {error}"));
+            problems.add(At::Root, format!("expected JSON, {error}"));
             None
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(Some(value)))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(i64::try_from(value).ok()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Number(None))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = list.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Node::List(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Node, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = object.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Node::Object(fields))
     }
 }

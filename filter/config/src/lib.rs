@@ -44,7 +44,7 @@ pub use admin::Admin;
 pub use disk::Disk;
 pub use env::EnvName;
 pub use error::{ConfigError, Problem};
-pub use json::Node;
+pub use json::{Node, NotJson};
 pub use redirects::{RedirectHost, Redirects, Unlisted};
 pub use redis::{Redis, RedisGateway};
 #[cfg(feature = "schema")]

@@ -4,9 +4,9 @@
 
 use super::date::Date;
 use super::index::IndexPattern;
-use super::json::Reader;
 use super::queue::Record;
 use super::words::words;
+use goproxy_json::Reader;
 
 /// What the answer is asked to hold, so that its size is that of its items.
 pub(super) const QUERY: &str =

@@ -25,7 +25,6 @@ mod holding;
 mod id;
 mod index;
 mod journal;
-pub mod json;
 mod line;
 mod outbox;
 mod plain;
@@ -38,6 +37,8 @@ mod settings;
 mod testing;
 mod time;
 mod words;
+
+pub use goproxy_json as json;
 
 pub use bulk::{Item, read as read_bulk_answer};
 pub use context::{Context, ContextError};

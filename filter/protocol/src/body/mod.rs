@@ -7,9 +7,8 @@ mod list;
 mod sumdb;
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use goproxy_json::Reader;
 use thiserror::Error;
 
 use super::module::{self, ModuleError};
@@ -180,36 +179,20 @@ fn unquote(path: &[u8]) -> Option<Cow<'_, [u8]>> {
 /// It takes any case of the name (`encoding/json` folds the long s too) and the last of several, so several must agree. Nothing
 /// else is looked at; what is skipped is skipped without recursion, however deep it is.
 fn named_version(body: &[u8]) -> Result<String, BodyError> {
-    struct Info;
-
-    impl<'de> Visitor<'de> for Info {
-        type Value = Option<String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object with a Version")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut version: Option<String> = None;
-            while let Some(key) = map.next_key::<String>()? {
-                if !key.replace('\u{17f}', "s").eq_ignore_ascii_case("Version") {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                let next = map.next_value::<String>()?;
-                if version.as_ref().is_some_and(|version| *version != next) {
-                    return Err(A::Error::custom("two versions"));
-                }
-                version = Some(next);
+    let (mut reader, mut version) = (Reader::new(body), None);
+    reader
+        .fields(&mut |reader, key| {
+            if !key.replace('\u{17f}', "s").eq_ignore_ascii_case("Version") {
+                return reader.skip();
             }
-            Ok(version)
-        }
-    }
-
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let version = json.deserialize_map(Info).ok().flatten();
-    version
-        .filter(|_| json.end().is_ok())
+            let next = reader.text()?;
+            let is_same = version.as_ref().is_none_or(|version| *version == next);
+            version = Some(next);
+            is_same.then_some(())
+        })
+        .and_then(|()| reader.end())
+        .and(version)
+        .map(Cow::into_owned)
         .ok_or(BodyError::NotInfo)
 }
 

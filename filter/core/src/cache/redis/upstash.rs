@@ -101,7 +101,7 @@ fn result(status: u16, body: &[u8]) -> Result<Option<String>, Refused> {
     match (Node::parse(body), status) {
         (Ok(Node::Object(fields)), _) => result_of(fields, status),
         (_, 400) => Err(Refused::Status),
-        (Err(error), _) if error.is_eof() => Err(Refused::Truncated),
+        (Err(error), _) if error.is_cut_off => Err(Refused::Truncated),
         _ => Err(Refused::NotResp),
     }
 }
