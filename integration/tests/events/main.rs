@@ -13,6 +13,7 @@ mod collector;
 mod failures;
 mod folding;
 mod launched;
+mod minutes;
 mod quiet;
 mod station;
 mod sums;

@@ -1,7 +1,7 @@
 //! A gateway that records, and its standard output, read as a container's would be: lines, and nothing else.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use goproxy_integration::gateway::Gateway;
@@ -16,6 +16,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is folded is told within this: a minute, the ten seconds in which the same may come again, and some to get round.
 pub const A_WINDOW: Duration = Duration::from_secs(90);
+
+/// A start takes a core for seconds, since Envoy compiles the filter: of many at once none would be in time.
+static STARTING: Mutex<()> = Mutex::new(());
 
 static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
     let path =
@@ -51,12 +54,14 @@ impl Station {
         more: Value,
         change: impl FnOnce(Gateway, &Origin) -> Gateway,
     ) -> Self {
+        let one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let world = World::with(|gateway, origin| {
             let mut fields = json!({"events": events(of_events)});
             merge(&mut fields, more);
             let config = config(origin, fields).to_string();
             change(gateway.config_json(config), origin)
         });
+        drop(one_at_a_time);
         Self { world }
     }
 
