@@ -3,24 +3,17 @@
 //! The rule is nginx's (`max_fails`, `fail_timeout` of `ngx_http_upstream_module`), made safe for a module proxy: the
 //! failures must be of different modules, since one module that an upstream cannot serve says little about the others.
 
-use std::num::NonZeroUsize;
-use std::rc::Rc;
-
-use lru::LruCache;
-
 use crate::callout::CalloutOutcome;
+use crate::memo::Memo;
 use crate::time::Timestamp;
 use crate::upstream::Upstream;
 
 /// Of how many upstreams a namespace remembers how they are. A configuration has far fewer.
-const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(256) {
-    Some(number) => number,
-    None => NonZeroUsize::MIN,
-};
+const REMEMBERED: usize = 256;
 
 /// How the upstreams of a namespace are.
 pub(crate) struct Health {
-    records: LruCache<Rc<str>, Record>,
+    records: Memo<Record>,
 }
 
 #[derive(Default)]
@@ -67,7 +60,7 @@ impl Sign {
 impl Default for Health {
     fn default() -> Self {
         Self {
-            records: LruCache::new(REMEMBERED),
+            records: Memo::new(REMEMBERED),
         }
     }
 }
@@ -121,9 +114,9 @@ impl Health {
     }
 
     fn failed(&mut self, upstream: &Upstream, module: &str, now: Timestamp) {
-        let record = self
-            .records
-            .get_or_insert_mut(upstream.name.clone(), Record::default);
+        let Some(record) = self.records.get_or_default(&upstream.name) else {
+            return;
+        };
         if !record.failed.iter().any(|known| **known == *module) {
             record.failed.push(module.into());
         }

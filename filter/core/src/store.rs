@@ -5,17 +5,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use lru::LruCache;
-
-use crate::cache::{Key, MemoryCache};
+use crate::cache::MemoryCache;
 use crate::event::Journal;
 use crate::exchange::Copies;
 use crate::gateway::Reporting;
 use crate::health::Health;
+use crate::memo::Memo;
 use crate::metrics::{Counters, Exported};
 use crate::redis::RedisState;
 use crate::time::Timestamp;
@@ -23,16 +21,10 @@ use crate::upstream::Upstream;
 use crate::verdict::Failure;
 
 /// Of how many versions a namespace remembers where they live.
-const LOCATIONS: NonZeroUsize = match NonZeroUsize::new(8192) {
-    Some(number) => number,
-    None => NonZeroUsize::MIN,
-};
+const LOCATIONS: usize = 8192;
 
 /// Of how many upstreams it remembers that they redirect, and of how many objects that they must wait.
-const FEW: NonZeroUsize = match NonZeroUsize::new(1024) {
-    Some(number) => number,
-    None => NonZeroUsize::MIN,
-};
+const FEW: usize = 1024;
 
 /// What one VM holds.
 #[derive(Default)]
@@ -59,21 +51,21 @@ impl Store {
 /// What the configurations of one namespace share.
 pub(crate) struct Namespace {
     pub(crate) memory: MemoryCache,
-    pub(crate) locations: LruCache<Box<str>, Location>,
+    pub(crate) locations: Memo<Location>,
     /// Upstreams that answered an archive with a redirect: they are asked by HEAD first.
-    pub(crate) redirecting: LruCache<Rc<str>, ()>,
+    pub(crate) redirecting: Memo<()>,
     /// Where an archive was redirected to just now: its client comes again for it.
-    pub(crate) moved: LruCache<Key, Moved>,
+    pub(crate) moved: Memo<Moved>,
     /// Upstreams of a chain that said they had an archive and did not give it.
-    pub(crate) failing: LruCache<Key, Vec<Failing>>,
+    pub(crate) failing: Memo<Vec<Failing>>,
     /// Copies of archives that are being made.
     pub(crate) copies: Copies,
     /// Archives that broke off on their way through the disk cache: until when they come without it.
-    pub(crate) broken: LruCache<Key, Timestamp>,
+    pub(crate) broken: Memo<Timestamp>,
     /// Objects that their upstream wants to be asked for later.
-    pub(crate) delays: LruCache<Key, Delay>,
+    pub(crate) delays: Memo<Delay>,
     /// Objects of which an old copy is served, since their upstreams failed: until when they are not asked for anew.
-    pub(crate) troubled: LruCache<Key, Timestamp>,
+    pub(crate) troubled: Memo<Timestamp>,
     pub(crate) redis: RedisState,
     /// What is recorded and not told yet.
     pub(crate) journal: Journal,
@@ -123,14 +115,14 @@ impl Namespace {
     fn new(budget: usize, worker: Rc<Cell<u64>>) -> Self {
         Self {
             memory: MemoryCache::new(budget),
-            locations: LruCache::new(LOCATIONS),
-            redirecting: LruCache::new(FEW),
-            moved: LruCache::new(FEW),
-            failing: LruCache::new(FEW),
+            locations: Memo::new(LOCATIONS),
+            redirecting: Memo::new(FEW),
+            moved: Memo::new(FEW),
+            failing: Memo::new(FEW),
             copies: Copies::default(),
-            broken: LruCache::new(FEW),
-            delays: LruCache::new(FEW),
-            troubled: LruCache::new(LOCATIONS),
+            broken: Memo::new(FEW),
+            delays: Memo::new(FEW),
+            troubled: Memo::new(LOCATIONS),
             redis: RedisState::default(),
             journal: Journal::default(),
             health: Health::default(),

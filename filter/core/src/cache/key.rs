@@ -34,6 +34,12 @@ impl Key {
     }
 }
 
+impl From<Key> for Rc<str> {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0

@@ -145,7 +145,7 @@ impl Gateway {
                     .push((upstream, why.error_type().as_str(), rest));
             }
         }
-        let location = space.locations.peek(version_of(request.canonical()));
+        let location = space.locations.peek(&version_of(request.canonical()));
         explained.found_at = location.map(|known| known.upstream.to_string());
     }
 }

@@ -63,7 +63,7 @@ impl Gateway {
         let mut space = self.space.borrow_mut();
         let location = space
             .locations
-            .get(version_of(ask.request.canonical()))
+            .get(&version_of(ask.request.canonical()))
             .cloned();
         if !is_zip && !location.as_ref().is_some_and(|known| known.oversized_mod) {
             return None;
@@ -150,7 +150,9 @@ impl Gateway {
         let failure = Rc::new(Failure::new(fault, &upstream.name, String::new()));
         let span = upstream.fail_timeout;
         let mut space = self.space.borrow_mut();
-        let failing = space.failing.get_or_insert_mut(ask.key.clone(), Vec::new);
+        let Some(failing) = space.failing.get_or_default(&ask.key.clone().into()) else {
+            return;
+        };
         failing.retain(|one| {
             one.failure.upstream != upstream.name && !one.until.is_due(one.span, now)
         });
@@ -188,10 +190,10 @@ impl Gateway {
         let oversized_mod = oversized_mod
             || space
                 .locations
-                .peek(version)
+                .peek(&version)
                 .is_some_and(|known| known.oversized_mod);
         space.locations.put(
-            version.into(),
+            version,
             Location {
                 upstream: upstream.into(),
                 oversized_mod,
@@ -235,7 +237,7 @@ impl Gateway {
         );
         if matches!(answer.status, 404 | 410) || answer.fault(ask).is_some() {
             // It does not have, or does not give, what it seemed to have: the next request finds out anew.
-            space.locations.pop(version_of(ask.request.canonical()));
+            space.locations.pop(&version_of(ask.request.canonical()));
         }
         if matches!(answer.status, 301..=303 | 307 | 308) {
             space.redirecting.put(upstream.name.clone(), ());
