@@ -1,6 +1,7 @@
 //! The pages: who sees them, what they are, and that looking changes nothing.
 
 use super::*;
+use crate::testing::test;
 
 const PAGES: [&str; 5] = [
     "/",
