@@ -18,7 +18,7 @@ mod telling;
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use goproxy_pages::Slots;
@@ -33,6 +33,7 @@ use crate::exchange::{
 use crate::flight::Landing;
 use crate::goproxy::Request;
 use crate::head::{Relevant, RequestHead};
+use crate::ids::IdMap;
 use crate::metrics::{Counters, count};
 use crate::reply::{self, Reply};
 use crate::store::{Namespace, Store};
@@ -108,7 +109,7 @@ pub struct Gateway {
     configured: Rc<Configured>,
     copies: Copies,
     airspace: Airspace,
-    exchanges: HashMap<StreamId, Exchange>,
+    exchanges: IdMap<StreamId, Exchange>,
     events: Events,
     doorkeeper: Doorkeeper,
     landed: VecDeque<(StreamId, Rc<Touchdown>)>,
@@ -174,7 +175,7 @@ impl Gateway {
             slots,
             configured,
             airspace: Airspace::default(),
-            exchanges: HashMap::new(),
+            exchanges: IdMap::default(),
             events,
             doorkeeper: Doorkeeper {
                 admin: config.admin.clone(),

@@ -22,6 +22,7 @@ mod flight;
 mod gateway;
 mod head;
 mod health;
+mod ids;
 mod memo;
 mod metrics;
 mod redirect;

@@ -11,6 +11,7 @@ use crate::callout::{Callout, CalloutId, CalloutOutcome};
 use crate::config::{Invalidation, Redirects};
 use crate::flight::{Flight, Landing, Lane, Next, Turn, Want};
 use crate::health::Health;
+use crate::ids::IdMap;
 use crate::metrics::CodeClass;
 use crate::redis::Asked;
 use crate::time::Timestamp;
@@ -26,9 +27,9 @@ pub(super) const MAX_FLIGHTS: usize = 4096;
 pub(super) struct Airspace {
     flights: HashMap<Lane, Airborne>,
     /// Callouts whose outcome a flight awaits.
-    calls: HashMap<CalloutId, Lane>,
+    calls: IdMap<CalloutId, Lane>,
     /// Those of them that the host has, and to whom they are.
-    sent: HashMap<CalloutId, Rc<str>>,
+    sent: IdMap<CalloutId, Rc<str>>,
     lines: Vec<Line>,
     last_call: u32,
 }

@@ -1,12 +1,12 @@
 //! What a gateway does with Redis behind its clients' backs: it writes, and asks whether Redis works again.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::missed::answered;
 use super::{Missed, Redis, RedisState, SMALL, Write};
 use crate::cache::redis::redis_key;
 use crate::callout::{Callout, CalloutId, CalloutOutcome};
+use crate::ids::IdMap;
 use crate::metrics::{Counters, count};
 use crate::time::Timestamp;
 
@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Callouts to Redis that no client waits for.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    under_way: HashMap<CalloutId, (Job, Timestamp)>,
+    under_way: IdMap<CalloutId, (Job, Timestamp)>,
 }
 
 enum Job {
