@@ -1,50 +1,62 @@
-//! Many clients at one cold object: one of them is enough for the upstream.
+//! Many clients at one cold object: one of them is enough for the upstream, whichever worker each of them is with.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use serde_yaml_ng::Mapping;
 
 use super::report::{Figure, Measured, Target};
 use super::rounds::Spread;
 use super::{Plan, Result};
+use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::gateway::Gateway;
 use crate::origin::Origin;
 use crate::running::Running;
 
 pub(super) const KEY: &str = "cold_herd_upstream_calls";
+pub(super) const TWO_WORKERS: &str = "cold_herd_two_workers_upstream_calls";
 
 const CLIENTS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn figures(plan: &Plan) -> Vec<Figure> {
-    let figure = Figure::of(
-        KEY,
-        Target::Exactly(1.0),
-        "upstream calls",
-        &calls(plan.herds),
-        |calls| {
-            let spread = Spread::of(calls.iter().copied())?;
-            // The worst is what counts here.
-            let worst = Spread {
-                median: spread.max,
-                ..spread
-            };
-            Some(
-                Measured::plain(worst)
-                    .with("clients", json!(CLIENTS))
-                    .with("value_is", json!("the largest of the runs")),
-            )
-        },
-    );
-    vec![figure]
+    let figure = |key, workers| {
+        Figure::of(
+            key,
+            Target::Exactly(1.0),
+            "upstream calls",
+            &calls(plan.herds, workers),
+            |calls| measured(calls, workers),
+        )
+    };
+    vec![figure(KEY, 1), figure(TWO_WORKERS, 2)]
+}
+
+fn measured(calls: &[f64], workers: u16) -> Option<Measured> {
+    let spread = Spread::of(calls.iter().copied())?;
+    // The worst is what counts here.
+    let worst = Spread {
+        median: spread.max,
+        ..spread
+    };
+    Some(
+        Measured::plain(worst)
+            .with("clients", json!(CLIENTS))
+            .with("workers", json!(workers))
+            .with("value_is", json!("the largest of the runs")),
+    )
 }
 
 /// How often the upstream was asked, for each of `herds` objects.
-fn calls(herds: usize) -> Result<Vec<f64>> {
+fn calls(herds: usize, workers: u16) -> Result<Vec<f64>> {
     let origin = Origin::start(&[])?;
-    let gateway = Gateway::builder().upstream(&origin.url()).start()?;
+    let gateway = Gateway::builder()
+        .upstream(&origin.url())
+        .workers(workers)
+        .edit(evenly)
+        .start()?;
     (0..herds)
         .map(|number| {
             herd(
@@ -54,6 +66,14 @@ fn calls(herds: usize) -> Result<Vec<f64>> {
             )
         })
         .collect()
+}
+
+/// Each worker gets its part of the connections: with a socket for each, the kernel would choose.
+fn evenly(bootstrap: &mut Bootstrap) -> std::result::Result<(), BootstrapError> {
+    let listener = &mut bootstrap.tree()["static_resources"]["listeners"][0];
+    listener["enable_reuse_port"] = false.into();
+    listener["connection_balance_config"]["exact_balance"] = Mapping::new().into();
+    Ok(())
 }
 
 fn herd(origin: &Origin, gateway: &Running, path: &str) -> Result<f64> {

@@ -18,6 +18,7 @@ mod redis_hit;
 mod redis_kill;
 mod report;
 mod rounds;
+mod shared_hit;
 mod start;
 mod variants;
 
@@ -139,8 +140,13 @@ fn groups() -> Vec<Group> {
         },
         Group {
             doing: "200 clients at once for one cold object",
-            keys: &[herd::KEY],
+            keys: &[herd::KEY, herd::TWO_WORKERS],
             measure: herd::figures,
+        },
+        Group {
+            doing: "hits in what the workers share, and in a worker's own memory",
+            keys: &[shared_hit::KEY],
+            measure: shared_hit::figures,
         },
         Group {
             doing: "a chain of two upstreams",

@@ -111,6 +111,15 @@ impl Variants {
 /// Envoy with the gateway as it is shipped, but for its upstream and the largest object that is kept in memory; its archives
 /// may be `on_disk`.
 pub(super) fn with_filter(origin: &Origin, max_object: &str, on_disk: bool) -> Result<Gateway> {
+    with_memory(origin, &json!({"max_object": max_object}), on_disk)
+}
+
+/// The same with these fields of the cache in memory.
+pub(super) fn with_memory(
+    origin: &Origin,
+    memory: &serde_json::Value,
+    on_disk: bool,
+) -> Result<Gateway> {
     let shipped = PluginFile::shipped()?.configuration()?;
     let chain = lists::chain(&origin.url())?;
     let mut configuration: serde_json::Value = serde_json::from_str(&plugin_config::make(
@@ -121,7 +130,7 @@ pub(super) fn with_filter(origin: &Origin, max_object: &str, on_disk: bool) -> R
         on_disk,
         None,
     )?)?;
-    configuration["cache"]["memory"]["max_object"] = json!(max_object);
+    configuration["cache"]["memory"] = memory.clone();
     Ok(Gateway::builder()
         .upstream(&origin.url())
         .config_json(configuration.to_string()))
